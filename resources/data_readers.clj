@@ -1,0 +1,1 @@
+{poz/hex poz.bytes/hex->}

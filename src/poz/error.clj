@@ -1,0 +1,152 @@
+(ns poz.error
+  "Every way in which a record, a statement or a request can fail, as one table.
+
+  An *anomaly* is a plain map: `:poz/anomaly` the category that a caller branches on,
+  `:poz/error` the keyword that names the broken rule, `:message` a sentence, and the
+  facts: `:at` a byte offset, `:path` where in the value, `:rule`, `:expected`, `:found`.
+
+  `anomaly` makes one, `fail!` throws one, `attempt` turns a thrown one back into a
+  value, `anomaly?` asks. The keywords are the problem codes that other
+  implementations use too: `format/truncated` is `:format/truncated`."
+  (:require [clojure.string :as str]))
+
+(set! *warn-on-reflection* true)
+
+(def categories
+  "What each category of failure means to a caller."
+  {:malformed "the bytes are not a value of this format"
+   :invalid "well formed, and a rule is broken"
+   :unknown "something needed for an answer is not at hand"
+   :refused "somebody entitled to refuse did"
+   :conflict "it contradicts what is already held"
+   :busy "later, perhaps"
+   :unreachable "nobody answered"
+   :usage "the request itself makes no sense"
+   :fault "a defect, here or at the other side"})
+
+(def table
+  "Error keyword → `{:anomaly category, :doc what it means, :fix what to do}`."
+  {:format/magic {:anomaly :malformed :doc "the first 3 bytes are not POZ" :fix "Is this a POZ record, and was it copied as binary?"}
+   :format/version {:anomaly :malformed :doc "a format version that is not 0" :fix "Use a tool that knows this version."}
+   :format/size {:anomaly :malformed :doc "the header's size is not the size of the file" :fix "Fetch the file again: it was cut short or added to."}
+   :format/too-large {:anomaly :malformed :doc "the file is above the reader's limit" :fix "Raise :max-size if you trust the source."}
+   :format/truncated {:anomaly :malformed :doc "a value runs past the end of the file, section or nested length" :fix "Fetch the file again."}
+   :format/trailing {:anomaly :malformed :doc "bytes follow where a value should have ended" :fix "Remove what was appended."}
+   :format/gap {:anomaly :malformed :doc "a section starts after the end of the one before" :fix "Sections lie one after another."}
+   :format/overlap {:anomaly :malformed :doc "a section starts before the end of the one before" :fix "Sections lie one after another."}
+   :format/section-missing {:anomaly :malformed :doc "a required section is not there" :fix "A record has a Public Key Map and a Master Zone."}
+   :format/section-pair {:anomaly :malformed :doc "an authority without its zone, or the reverse" :fix "Both, or neither."}
+   :format/count {:anomaly :malformed :doc "a list has more or fewer items than its rule allows" :fix "See the field's rule."}
+   :format/unsorted {:anomaly :malformed :doc "a sorted list descends" :fix "Sort the items as the field's rule says."}
+   :format/duplicate {:anomaly :malformed :doc "a key, a sort key or an entry's id repeats" :fix "Keep one of the two."}
+   :format/length {:anomaly :malformed :doc "a string or byte string is shorter or longer than its rule allows" :fix "See the field's rule."}
+   :format/range {:anomaly :malformed :doc "a number is outside its range" :fix "See the field's rule."}
+   :format/code {:anomaly :malformed :doc "an unknown code in an enumerated field" :fix "See the table of codes."}
+   :format/optional {:anomaly :malformed :doc "the first byte of an optional is neither 0 nor 1" :fix "0 for absent, 1 for present."}
+   :format/index {:anomaly :malformed :doc "a key index beyond the Public Key Map" :fix "Add the key to the map first."}
+   :format/key-use {:anomaly :malformed :doc "an X25519 key where a key must sign, or another where X25519 belongs" :fix "Cite a key of the right algorithm."}
+   :format/utf8 {:anomaly :malformed :doc "a string that is not well-formed UTF-8" :fix "Encode the text as UTF-8."}
+   :format/control-char {:anomaly :malformed :doc "a string with U+0000–001F or U+007F–009F" :fix "Remove the control character."}
+   :format/handle {:anomaly :malformed :doc "a handle or path segment with @ / : or white space" :fix "Choose other characters."}
+   :format/domain {:anomaly :malformed :doc "not a domain name in lower-case A-label form" :fix "Write an IDN as xn--…, in lower case, without a final dot."}
+   :format/consistency {:anomaly :malformed :doc "fields of one statement contradict each other" :fix "See the rule."}
+   :format/text-form {:anomaly :malformed :doc "two whole text blocks, or one not written as it must be" :fix "Send one block of base64 in lines of 64."}
+
+   :chain/draft {:anomaly :invalid :doc "current_master_hash is zero: this is a draft, not a record" :fix "Collect the signatures, then apply the draft."}
+   :chain/serial {:anomaly :invalid :doc "the serial is not one more than the former revision's" :fix "Check which revision the history ends with."}
+   :chain/previous-hash {:anomaly :invalid :doc "previous_master_hash is not the former revision's hash: a wrong parent" :fix "Check which revision this one was made from."}
+   :chain/original-hash {:anomaly :invalid :doc "original_master_hash differs from genesis" :fix "This revision belongs to another record."}
+   :chain/original-timestamp {:anomaly :invalid :doc "original_timestamp differs from genesis" :fix "This revision belongs to another record."}
+   :chain/timestamp {:anomaly :invalid :doc "the timestamp is not later than the former revision's" :fix "Check the clock of the machine that made it."}
+   :chain/current-hash {:anomaly :invalid :doc "current_master_hash is not the hash of the revision and the keys it cites" :fix "The revision or the key map was changed after it was made."}
+   :chain/history-missing {:anomaly :unknown :doc "the chain at hand does not start at serial 1" :fix "Get the record with its complete history."}
+   :survivorship/below-threshold {:anomaly :invalid :doc "no group of the master keys reaches 100 with these signers" :fix "Collect the missing signatures."}
+   :signature/stray {:anomaly :invalid :doc "a signer that the rule does not name, or that cannot sign" :fix "Remove that signature."}
+   :signature/bad {:anomaly :invalid :doc "a signature does not verify" :fix "Have the content signed again by that key."}
+   :signature/no-such-key {:anomaly :invalid :doc "a signer's index is beyond the provider's key map" :fix "Ask the provider for a good entry."}
+   :signature/spare {:anomaly :invalid :doc "the revision would be authorised without one of its signatures" :fix "Apply the draft with a tool that drops spare signatures."}
+   :signature/unknown-algorithm {:anomaly :unknown :doc "a named signer's key is of an algorithm unknown here" :fix "Use a tool that knows the algorithm."}
+   :time/far-future {:anomaly :unknown :doc "a statement is dated more than 24 hours ahead of the clock" :fix "Check the clock here; else wait."}
+
+   :authority/unknown-revision {:anomaly :invalid :doc "the authority cites a revision that is not in this chain" :fix "Have the zone signed again under a present revision."}
+   :authority/not-as-authorised {:anomaly :invalid :doc "the cited revision delegates other keys or values" :fix "Have the zone signed again under the delegation as it is."}
+   :authority/interrupted {:anomaly :invalid :doc "a later revision delegated otherwise, though the current one is as before" :fix "Have the zone signed again under a present revision."}
+   :authority/not-current {:anomaly :invalid :doc "the current revision delegates other keys or values" :fix "Have the zone signed again by the present keys."}
+   :authority/history-missing {:anomaly :unknown :doc "the revision that the authority cites is not in the history at hand" :fix "Get the record with its complete history."}
+   :zone/grant-below-threshold {:anomaly :invalid :doc "the signers' grant values do not reach 100" :fix "Collect the missing signatures."}
+   :zone/deny-below-threshold {:anomaly :invalid :doc "the signers' deny values do not reach 100" :fix "Collect the missing signatures."}
+   :zone/deny-timestamp {:anomaly :invalid :doc "the deny statement is older than its grant" :fix "Check the clock of the machine that made it."}
+
+   :identity/revoked {:anomaly :invalid :doc "the provider denies the issue hash of this entry" :fix "Ask the provider."}
+   :identity/signer-revoked {:anomaly :invalid :doc "the provider denies a key that signed this entry" :fix "Ask the provider to issue the entry again."}
+   :identity/other-record {:anomaly :invalid :doc "the entry was issued to another record" :fix "Remove it."}
+   :identity/below-threshold {:anomaly :invalid :doc "no revision of the provider delegates 100 to these signers" :fix "Ask the provider for a good entry."}
+   :identity/no-provider-record {:anomaly :unknown :doc "the provider's record is not at hand" :fix "Give it (--with FILE)."}
+   :identity/no-provider-zone {:anomaly :unknown :doc "the provider's Identity Zone is not at hand, so nobody can tell what it revoked" :fix "Get the provider's whole record."}
+   :identity/provider-not-verified {:anomaly :unknown :doc "the provider's chain does not verify" :fix "Get the provider's record with its complete history."}
+   :identity/provider-zone-not-valid {:anomaly :unknown :doc "the provider's Identity Zone does not hold" :fix "Ask the provider to sign its zone again."}
+
+   :keyring/wrong-passphrase {:anomaly :refused :doc "the passphrase does not open the Private Key Map, or its bytes were changed" :fix "Try another passphrase; check that the file is whole."}
+   :keyring/key-mismatch {:anomaly :invalid :doc "a secret in the Private Key Map does not belong to its public key" :fix "Do not use this file to sign."}
+   :keyring/absent {:anomaly :unknown :doc "the record has no Private Key Map" :fix "Use the holder's own file."}
+   :keyring/plaintext {:anomaly :malformed :doc "the opened Private Key Map is not a list of secrets" :fix "Do not use this file to sign."}
+   :crypto/low-order {:anomaly :invalid :doc "an X25519 agreement gave the all-zero secret" :fix "The other side's key is of low order: refuse it."}
+
+   :file/not-found {:anomaly :unknown :doc "there is no such file" :fix "Check the path."}
+   :file/exists {:anomaly :refused :doc "the file exists and is not overwritten" :fix "Choose another name, or say --force."}
+   :file/unreadable {:anomaly :unknown :doc "the file cannot be read or written" :fix "Check its permissions."}
+   :cli/usage {:anomaly :usage :doc "the command line is not understood" :fix "See --help."}
+   :cli/passphrase {:anomaly :unknown :doc "a passphrase is needed and none was given" :fix "Use --passphrase-file, POZ_PASSPHRASE or a terminal."}
+   :fault/internal {:anomaly :fault :doc "a defect in poz" :fix "Please report it with the command that shows it."}})
+
+(defn code
+  "The error keyword `k` as other implementations write it: `\"format/truncated\"`."
+  ^String [k]
+  (subs (str k) 1))
+
+(defn- facts [{:keys [rule expected found path at]}]
+  (let [p (when (seq path) (str/join " " (map #(if (keyword? %) (name %) (str %)) path)))]
+    (str (when p (str " in " p))
+         (when at (str " at offset " at))
+         (when (or rule (some? expected) (some? found)) ":")
+         (when rule (str " " rule))
+         (when (some? expected) (str (if rule "; " " ") "expected " expected))
+         (when (some? found) (str (if (or rule (some? expected)) ", " " ") "found " found)))))
+
+(defn anomaly
+  "The anomaly map for `error`, a key of `table`, with the given facts. Unless the
+  facts have a `:message` they become its second half."
+  ([error] (anomaly error nil))
+  ([error facts-map]
+   (let [{:keys [anomaly doc]} (or (table error)
+                                   (throw (IllegalArgumentException. (str "No such error: " error))))]
+     (merge {:poz/anomaly anomaly
+             :poz/error error
+             :message (str doc (facts facts-map))}
+            facts-map))))
+
+(defn anomaly?
+  "True if `x` is an anomaly map."
+  [x]
+  (and (map? x) (contains? x :poz/anomaly)))
+
+(defn fail!
+  "Throws the anomaly for `error`, to be caught by `attempt`."
+  ([error] (fail! error nil))
+  ([error facts-map]
+   (let [a (anomaly error facts-map)]
+     (throw (ex-info (:message a) a)))))
+
+(defn attempt
+  "Calls the thunk `f`: its value, or the anomaly that it threw. Anything else that
+  it throws is a defect and passes through."
+  [f]
+  (try (f)
+       (catch clojure.lang.ExceptionInfo e
+         (let [a (ex-data e)]
+           (if (anomaly? a) a (throw e))))))
+
+(defn fix
+  "What a person can do about the anomaly or error keyword `x`."
+  [x]
+  (:fix (table (if (map? x) (:poz/error x) x))))
