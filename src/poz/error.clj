@@ -50,6 +50,7 @@
    :format/handle {:anomaly :malformed :doc "a handle or path segment with @ / : or white space" :fix "Choose other characters."}
    :format/domain {:anomaly :malformed :doc "not a domain name in lower-case A-label form" :fix "Write an IDN as xn--…, in lower case, without a final dot."}
    :format/consistency {:anomaly :malformed :doc "fields of one statement contradict each other" :fix "See the rule."}
+   :format/type {:anomaly :malformed :doc "a value of the wrong kind, which no bytes could be written for" :fix "See the schema of the value."}
    :format/text-form {:anomaly :malformed :doc "two whole text blocks, or one not written as it must be" :fix "Send one block of base64 in lines of 64."}
 
    :chain/draft {:anomaly :invalid :doc "current_master_hash is zero: this is a draft, not a record" :fix "Collect the signatures, then apply the draft."}

@@ -1,0 +1,236 @@
+(ns poz.record
+  "A file and its record: bytes ↔ map, the public view, the text form.
+
+  A record is a plain map with a key for each section that it has (`:public-key-map`,
+  `:master-zone`, `:identity-authority` …; see `poz.format/sections`), and under
+  `:unknown-sections` a sorted map of the codes and bytes of sections that this
+  version does not know. Nothing in it can be derived from the rest.
+
+  - `decode` bytes → record, or the anomaly of the first fault, with its offset
+  - `encode` record → bytes; throws the anomaly of a map that is no record
+  - `parse` bytes in either form, binary or text → record
+  - `armor`, `dearmor` the text form for mail and chat
+  - `public-view` what may leave its holder's hands
+
+  The container (header, table of contents, layout) is written out here as functions:
+  where a section lies is not a field of anything. Nothing here checks a signature."
+  (:require [poz.bytes :as bytes]
+            [poz.codec :as codec]
+            [poz.codec.read :as read]
+            [poz.error :as error]
+            [poz.format :as format]
+            [poz.record.text :as text]))
+
+(set! *warn-on-reflection* true)
+
+(def ^:private registry (:types format/format))
+
+(defn- compiled [form depth]
+  (codec/codec registry form depth))
+
+(def section-by-code
+  "Section code → its row in `poz.format/sections`, with its compiled codec."
+  (into {} (map (fn [{:keys [code type] :as row}] [code (assoc row :codec (compiled type 1))]))
+    format/sections))
+
+(def section-by-key
+  "Section key → the row, as `section-by-code`."
+  (into {} (map (juxt :key identity)) (vals section-by-code)))
+
+(def ^:private header (compiled :header 1))
+(def ^:private toc (compiled :toc 1))
+
+(defn algorithms
+  "The algorithms of the keys in the decoded Public Key Map `key-map`, by index."
+  [key-map]
+  (mapv :algorithm key-map))
+
+;; ## Reading
+
+(defn- read-at-path [r {:keys [read]} key]
+  (read/set-path! r 0 key)
+  (read r))
+
+(defn- check-size! [r size header]
+  (when-not (= size (:size header))
+    (read/set-path! r 0 :header)
+    (read/set-path! r 1 :size)
+    (read/fault! r 2 :format/size 4 {:expected size :found (:size header)})))
+
+(defn layout-fault
+  "Why the sections of the table of contents `toc` do not fill the bytes from `start`
+  to `size`, as `[error position-in-toc offset facts]`, or nil."
+  [toc start size]
+  (loop [i 0 at (long start)]
+    (if-let [{:keys [offset length]} (get toc i)]
+      (let [offset (long offset) length (long length)]
+        (cond
+          (< at offset) [:format/gap i at {:expected at :found offset}]
+          (< offset at) [:format/overlap i at {:expected at :found offset}]
+          (< (long size) (+ at length)) [:format/truncated i at {:expected (str length " bytes")
+                                                                 :found (- (long size) at)}]
+          :else (recur (inc i) (+ at length))))
+      (when (< at (long size))
+        [:format/trailing nil at {:found (str (- (long size) at) " more bytes")}]))))
+
+(defn presence-fault
+  "Which section the `codes` of a table of contents lack, as `[error facts]`, or nil."
+  [codes]
+  (let [there (into #{} (keep (comp :key section-by-code)) codes)]
+    (some (fn [{:keys [key required pair] n :name}]
+            (cond
+              (and required (not (there key)))
+              [:format/section-missing {:rule (str "a record has a " n)}]
+              (and pair (there key) (not (there pair)))
+              [:format/section-pair {:rule (str "the " n " comes with the " (:name (section-by-key pair)))}]))
+      format/sections)))
+
+(defn read-container!
+  "Reads header and table of contents and checks the layout of what they announce, with
+  the reader `r` over `size` bytes: the table of contents, or a thrown anomaly."
+  [r size]
+  (let [head (read-at-path r header :header)
+        _ (check-size! r size head)
+        contents (read-at-path r toc :toc)]
+    (when-let [[code i at facts] (layout-fault contents (read/position r) size)]
+      (read/set-path! r 1 i)
+      (read/fault! r (if i 2 0) code at facts))
+    (when-let [[code facts] (presence-fault (map :type contents))]
+      (read/fault! r 1 code 8 facts))
+    contents))
+
+(defn- read-section! [r record {:keys [type offset length]}]
+  (let [{:keys [key codec]} (section-by-code type)]
+    (read/seek! r offset (+ (long offset) (long length)))
+    (if codec
+      (let [v (read-at-path r codec key)]
+        (read/finish! r 1)
+        (when (= :public-key-map key)
+          (read/set-algorithms! r (algorithms v)))
+        (assoc record key v))
+      (update record :unknown-sections (fnil assoc (sorted-map)) type (read/rest! r)))))
+
+(defn check-size-limit!
+  "Throws the anomaly for a file of `size` bytes that is above `:max-size` of `options`."
+  [size {:keys [max-size] :or {max-size (:max-file-size format/limits)}}]
+  (when (< (long max-size) (long size))
+    (error/fail! :format/too-large {:at 0 :path [] :rule (str "at most " max-size " bytes") :found size})))
+
+(defn decode
+  "The record in the byte string `b` (binary form), or the anomaly that names the first
+  fault: container first, then the sections in their order, each from its first byte.
+
+  Options: `:max-size`, the greatest size in bytes that is looked at (16 MiB)."
+  ([b] (decode b {}))
+  ([b options]
+   (error/attempt
+     (fn []
+       (check-size-limit! (count b) options)
+       (let [r (read/reader b)]
+         (reduce #(read-section! r %1 %2) {} (read-container! r (count b))))))))
+
+;; ## Writing
+
+(defn- encode-section [algorithms {:keys [key codec]} v]
+  (error/attempt
+    (fn [] (codec/encode-at codec key v {:algorithms (when-not (= :public-key-map key) algorithms)}))))
+
+(defn- encoded-sections
+  "`[[code bytes]]` of the record's sections, by code."
+  [record]
+  (let [algorithms (algorithms (:public-key-map record))]
+    (into (sorted-map)
+      (concat
+        (for [{:keys [code key]} format/sections :when (contains? record key)
+              :let [b (encode-section algorithms (section-by-key key) (get record key))]]
+          [code (if (error/anomaly? b) (error/fail! (:poz/error b) (dissoc b :message)) b)])
+        (:unknown-sections record)))))
+
+(defn- check-shape! [record]
+  (when-not (map? record)
+    (error/fail! :format/type {:path [] :expected "a record map" :found (pr-str (type record))}))
+  (when-let [k (first (remove (conj (set (keys section-by-key)) :unknown-sections) (keys record)))]
+    (error/fail! :format/type {:path [] :expected "only keys of sections" :found (pr-str k)}))
+  (doseq [[code b] (:unknown-sections record)]
+    (when (or (section-by-code code) (not (and (int? code) (<= 0 (long code) 0xffff))) (not (bytes/bytes? b)))
+      (error/fail! :format/type {:path [:unknown-sections code]
+                                 :expected "the code of an unknown section and its bytes" :found (pr-str code)}))))
+
+(defn- lay-out [sections start]
+  (:toc (reduce-kv (fn [{:keys [at toc]} code b]
+                     {:at (+ (long at) (count b))
+                      :toc (conj toc {:type code :offset at :length (count b)})})
+          {:at start :toc []} sections)))
+
+(defn pack
+  "The file that holds `sections`, a map of code → bytes, whatever they hold."
+  [sections]
+  (let [sections (into (sorted-map) sections)
+        start (+ (long (first (codec/bounds header))) 2 (* 10 (count sections)))
+        contents (codec/encode-at toc :toc (lay-out sections start) {})
+        size (transduce (map count) + start (vals sections))]
+    (apply bytes/concat (codec/encode-at header :header {:size size} {}) contents (vals sections))))
+
+(defn encode
+  "The byte string of `record` in binary form. Throws the anomaly for a map that no file
+  decodes to: the path in it says where."
+  [record]
+  (check-shape! record)
+  (let [sections (encoded-sections record)]
+    (when-let [[code facts] (presence-fault (keys sections))]
+      (error/fail! code (assoc facts :path [])))
+    (pack sections)))
+
+;; ## Text form
+
+(defn armor
+  "The text form of the byte string `b`, which is any file (format.md §2)."
+  [b]
+  (text/armor b (:armor-line format/limits)))
+
+(defn dearmor
+  "The bytes of the one record that the byte string `b` holds in text form; `b` itself
+  where it is binary or holds no whole block; or an anomaly."
+  [b]
+  (error/attempt #(text/dearmor b (:armor-line format/limits))))
+
+(defn parse
+  "The record in the byte string `b`, binary or text. Options as for `decode`."
+  ([b] (parse b {}))
+  ([b options]
+   (let [file (dearmor b)]
+     (if (error/anomaly? file) file (decode file options)))))
+
+;; ## Public view
+
+(def ^:private statement-keys
+  (into [] (comp (remove :private) (map :key) (remove #{:public-key-map})) format/sections))
+
+(defn cited
+  "The set of key indexes in `value`, decoded from a section or content of `codec`:
+  those its content cites and those of its signatures."
+  [codec value]
+  (codec/fold (fn [acc node v _] (if (= :index (:kind node)) (conj acc v) acc))
+    (sorted-set) (:node codec) value))
+
+(defn used-keys
+  "The set of key indexes that a statement of `record` (history included) cites or is
+  signed by."
+  [record]
+  (into (sorted-set)
+    (mapcat (fn [k] (when-let [v (get record k)] (cited (:codec (section-by-key k)) v))))
+    statement-keys))
+
+(defn public-view
+  "What may leave the holder's hands: the known public sections and the history, the key
+  map cut after the last key that a statement cites or is signed by (format.md §2)."
+  [record]
+  (let [last-used (reduce max -1 (used-keys record))]
+    (-> (select-keys record (into [:public-key-map] statement-keys))
+      (update :public-key-map #(vec (take (inc (long last-used)) %))))))
+
+(defn public?
+  "True if `record` has nothing that a public view leaves out but unused keys and
+  unknown sections below 0x8000: what a server takes."
+  [record]
+  (not-any? (fn [{:keys [key private]}] (and private (contains? record key))) format/sections))
