@@ -10,11 +10,12 @@
 
   Nothing here knows what bytes mean."
   (:refer-clojure :exclude [bytes? concat empty])
-  (:import (clojure.lang Counted IHashEq Indexed Murmur3)
-           (java.io Writer)
-           (java.nio ByteBuffer)
-           (java.nio.charset StandardCharsets)
-           (java.util Arrays Base64 HexFormat)))
+  (:import
+   (clojure.lang Counted IHashEq Indexed Murmur3)
+   (java.io Writer)
+   (java.nio ByteBuffer)
+   (java.nio.charset StandardCharsets)
+   (java.util Arrays Base64 HexFormat)))
 
 (set! *warn-on-reflection* true)
 

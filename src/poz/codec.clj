@@ -14,22 +14,28 @@
 
   Options of both: `:algorithms`, the algorithms of the record's keys, a vector; with
   it each key index is checked against them."
-  (:require [poz.codec.node :as node]
-            [poz.codec.read :as read]
-            [poz.codec.write :as write]
-            [poz.error :as error]))
+  (:require
+   [poz.codec.node :as node]
+   [poz.codec.read :as read]
+   [poz.codec.write :as write]
+   [poz.error :as error]))
 
 (set! *warn-on-reflection* true)
 
+(defn of-node
+  "Everything compiled for a parsed node: `{:node :read :write}`, its path starting with
+  `depth` elements that the caller sets (0 unless given)."
+  ([node] (of-node node 0))
+  ([node depth]
+   {:node node
+    :read (read/compile-reader node depth)
+    :write (write/compile-writer node depth)}))
+
 (defn codec
-  "Everything compiled for the type `form` of `registry`: `{:node :read :write}`, its
-  path starting with `depth` elements that the caller sets (0 unless given)."
+  "As `of-node`, for the type `form` of `registry`."
   ([registry form] (codec registry form 0))
   ([registry form depth]
-   (let [n (node/parse registry form)]
-     {:node n
-      :read (read/compile-reader n depth)
-      :write (write/compile-writer n depth)})))
+   (of-node (node/parse registry form) depth)))
 
 (defn decode
   "The value that the byte string `b` encodes, all of it, or an anomaly."

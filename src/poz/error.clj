@@ -8,7 +8,8 @@
   `anomaly` makes one, `fail!` throws one, `attempt` turns a thrown one back into a
   value, `anomaly?` asks. The keywords are the problem codes that other
   implementations use too: `format/truncated` is `:format/truncated`."
-  (:require [clojure.string :as str]))
+  (:require
+   [clojure.string :as str]))
 
 (set! *warn-on-reflection* true)
 
@@ -87,14 +88,18 @@
    :identity/provider-not-verified {:anomaly :unknown :doc "the provider's chain does not verify" :fix "Get the provider's record with its complete history."}
    :identity/provider-zone-not-valid {:anomaly :unknown :doc "the provider's Identity Zone does not hold" :fix "Ask the provider to sign its zone again."}
 
-   :keyring/wrong-passphrase {:anomaly :refused :doc "the passphrase does not open the Private Key Map, or its bytes were changed" :fix "Try another passphrase; check that the file is whole."}
+   :draft/applied {:anomaly :usage :doc "this revision has been applied and is no draft any more" :fix "Begin a new draft."}
+   :draft/different {:anomaly :conflict :doc "the drafts have different contents" :fix "Agree on one draft, then sign that."}
+   :update/key-map {:anomaly :conflict :doc "the key map differs in keys that a statement cites or is signed by" :fix "Keys are only ever appended."}
+
+   :keyring/wrong-passphrase {:anomaly :invalid :doc "the passphrase does not open the Private Key Map, or its bytes were changed" :fix "Try another passphrase; check that the file is whole."}
    :keyring/key-mismatch {:anomaly :invalid :doc "a secret in the Private Key Map does not belong to its public key" :fix "Do not use this file to sign."}
    :keyring/absent {:anomaly :unknown :doc "the record has no Private Key Map" :fix "Use the holder's own file."}
    :keyring/plaintext {:anomaly :malformed :doc "the opened Private Key Map is not a list of secrets" :fix "Do not use this file to sign."}
    :crypto/low-order {:anomaly :invalid :doc "an X25519 agreement gave the all-zero secret" :fix "The other side's key is of low order: refuse it."}
 
    :file/not-found {:anomaly :unknown :doc "there is no such file" :fix "Check the path."}
-   :file/exists {:anomaly :refused :doc "the file exists and is not overwritten" :fix "Choose another name, or say --force."}
+   :file/exists {:anomaly :usage :doc "the file exists and is not overwritten" :fix "Choose another name, or say --force."}
    :file/unreadable {:anomaly :unknown :doc "the file cannot be read or written" :fix "Check its permissions."}
    :cli/usage {:anomaly :usage :doc "the command line is not understood" :fix "See --help."}
    :cli/passphrase {:anomaly :unknown :doc "a passphrase is needed and none was given" :fix "Use --passphrase-file, POZ_PASSPHRASE or a terminal."}
@@ -129,7 +134,7 @@
 (defn anomaly?
   "True if `x` is an anomaly map."
   [x]
-  (and (map? x) (contains? x :poz/anomaly)))
+  (and (map? x) (not (sorted? x)) (contains? x :poz/anomaly)))
 
 (defn fail!
   "Throws the anomaly for `error`, to be caught by `attempt`."

@@ -12,7 +12,8 @@
 
   Rules that need a hash, a signature or a sum are not here: see `poz.verify`."
   (:refer-clojure :exclude [format])
-  (:require [clojure.string :as str]))
+  (:require
+   [clojure.string :as str]))
 
 (set! *warn-on-reflection* true)
 
@@ -287,6 +288,8 @@
      [:enum {:as :u8 :codes [[1 :chacha20-poly1305 {:doc "ChaCha20-Poly1305 (RFC 8439)"}]]}]]
     [:nonce {:doc "fresh each time it is written"} [:bytes {:size 12}]]
     [:sealed {:doc "ciphertext ‖ tag of the secrets"} [:bytes {:prefix :u32 :min 16}]]]
+   :private-key-header
+   [:select :private-key-map [:kdf :memory-kib :passes :lanes :salt :cipher :nonce]]
    :private-keys
    [:list {:min 1 :sort [:key]}
     [:struct {}

@@ -14,12 +14,13 @@
 
   The container (header, table of contents, layout) is written out here as functions:
   where a section lies is not a field of anything. Nothing here checks a signature."
-  (:require [poz.bytes :as bytes]
-            [poz.codec :as codec]
-            [poz.codec.read :as read]
-            [poz.error :as error]
-            [poz.format :as format]
-            [poz.record.text :as text]))
+  (:require
+   [poz.bytes :as bytes]
+   [poz.codec :as codec]
+   [poz.codec.read :as read]
+   [poz.error :as error]
+   [poz.format :as format]
+   [poz.record.text :as text]))
 
 (set! *warn-on-reflection* true)
 

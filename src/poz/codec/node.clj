@@ -21,7 +21,8 @@
   A node is a map: `:kind`, `:props`, `:min` and `:max` bytes, and for the composite
   kinds `:item` (a node) or `:fields` (`[{:key :doc :node}]`). `parse` makes nodes and
   throws, with a sentence, on a table that makes no sense or has no bound."
-  (:require [poz.codec.rule :as rule]))
+  (:require
+   [poz.codec.rule :as rule]))
 
 (set! *warn-on-reflection* true)
 

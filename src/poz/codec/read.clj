@@ -5,14 +5,16 @@
   first broken rule, with its offset (counted from the first byte of the whole) and
   path. What it allocates is bounded by the bytes that are there: a count or a length
   is held against them first. Byte strings are slices of what is read, not copies."
-  (:require [poz.bytes :as bytes]
-            [poz.codec.order :as order]
-            [poz.codec.text :as text]
-            [poz.error :as error])
-  (:import (clojure.lang LazilyPersistentVector PersistentArrayMap)
-           (java.nio ByteBuffer)
-           (java.util Arrays HashSet)
-           (poz.bytes Bytes)))
+  (:require
+   [poz.bytes :as bytes]
+   [poz.codec.order :as order]
+   [poz.codec.text :as text]
+   [poz.error :as error])
+  (:import
+   (clojure.lang LazilyPersistentVector PersistentArrayMap)
+   (java.nio ByteBuffer)
+   (java.util Arrays HashSet)
+   (poz.bytes Bytes)))
 
 (set! *warn-on-reflection* true)
 
@@ -35,6 +37,11 @@
   "The offset of the cursor from the first byte."
   ^long [^Reader r]
   (- (.position ^ByteBuffer (.-buffer r)) (.-base r)))
+
+(defn remaining
+  "How many bytes are left before the end of what may be read."
+  ^long [^Reader r]
+  (.remaining ^ByteBuffer (.-buffer r)))
 
 (defn seek!
   "Moves the cursor to `offset`, with `end` as the end of what may be read."

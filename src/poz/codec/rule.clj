@@ -8,7 +8,8 @@
   `:= :< :<= :+ :*` on numbers (`:=` on anything), `:count` of a list or byte string,
   `:zero` all bytes zero, `:implies`, `:iff`, and `[:lookup {…} key default]`.
   `compile-rule` gives the rule a predicate; nothing here reads or writes bytes."
-  (:require [poz.bytes :as bytes]))
+  (:require
+   [poz.bytes :as bytes]))
 
 (set! *warn-on-reflection* true)
 

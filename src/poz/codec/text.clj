@@ -5,8 +5,9 @@
   A check gives nil or a fault, `{:error … :rule …}` with `:index`, the byte or
   character where the first offence stands. Order as the spec has it: UTF-8, controls,
   length, other characters. Nothing here knows any version of Unicode."
-  (:import (java.nio ByteBuffer CharBuffer)
-           (java.nio.charset CharacterCodingException CodingErrorAction StandardCharsets)))
+  (:import
+   (java.nio ByteBuffer CharBuffer)
+   (java.nio.charset CharacterCodingException CodingErrorAction StandardCharsets)))
 
 (set! *warn-on-reflection* true)
 

@@ -5,14 +5,16 @@
   range, a list out of order, an unknown or missing key. It throws the anomaly with
   the path in the value, never writes something else than it was given, and leaves
   nothing out."
-  (:require [poz.bytes :as bytes]
-            [poz.codec.node :as node]
-            [poz.codec.order :as order]
-            [poz.codec.text :as text]
-            [poz.error :as error])
-  (:import (java.nio ByteBuffer)
-           (java.util Arrays HashSet)
-           (poz.bytes Bytes)))
+  (:require
+   [poz.bytes :as bytes]
+   [poz.codec.node :as node]
+   [poz.codec.order :as order]
+   [poz.codec.text :as text]
+   [poz.error :as error])
+  (:import
+   (java.nio ByteBuffer)
+   (java.util Arrays HashSet)
+   (poz.bytes Bytes)))
 
 (set! *warn-on-reflection* true)
 
@@ -187,9 +189,9 @@
 
 (defn- check-keys! [w depth fields m]
   (when-not (map? m) (type-fault! w depth "a map" m))
-  (let [known (into #{} (map :key) fields)]
-    (when-let [k (first (remove known (keys m)))]
-      (type-fault! w depth (str "only the keys " (pr-str (mapv :key fields))) k))))
+  (let [known (into [] (comp (remove #(= :literal (:kind (:node %)))) (map :key)) fields)]
+    (when-let [k (first (remove (set known) (keys m)))]
+      (type-fault! w depth (str "only the keys " (pr-str known)) k))))
 
 (defn- check-rules! [w depth {:keys [props]} m]
   (doseq [{:keys [holds? code field rule]} (:rules props)]

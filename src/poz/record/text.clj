@@ -5,12 +5,14 @@
   Written with LF, read with LF or CRLF. Both markers start at a line's start and are
   that whole line. Exactly one whole block, text around it ignored; what has no whole
   block is taken as a file."
-  (:require [clojure.string :as str]
-            [poz.bytes :as bytes]
-            [poz.error :as error])
-  (:import (java.nio.charset StandardCharsets)
-           (java.util Base64)
-           (poz.bytes Bytes)))
+  (:require
+   [clojure.string :as str]
+   [poz.bytes :as bytes]
+   [poz.error :as error])
+  (:import
+   (java.nio.charset StandardCharsets)
+   (java.util Base64)
+   (poz.bytes Bytes)))
 
 (set! *warn-on-reflection* true)
 

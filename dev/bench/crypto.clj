@@ -1,0 +1,55 @@
+(ns bench.crypto
+  "What the primitives cost per core: `(run)` prints calls per second, with each provider."
+  (:require
+   [bench.harness :as harness]
+   [poz.bytes :as bytes]
+   [poz.crypto :as crypto]
+   [poz.crypto.sha3 :as sha3]))
+
+(set! *warn-on-reflection* true)
+
+(def ^:private secret (bytes/secret (crypto/sha3-256 (bytes/utf8 "bench"))))
+(def ^:private message (bytes/zeros 64))
+(def ^:private nonce (bytes/zeros 12))
+(def ^:private kib (bytes/zeros 1024))
+
+(defn- verifying
+  "A thunk that verifies a signature by `secret`, its key already known."
+  [algorithm]
+  (let [key (crypto/public-key algorithm secret)
+        signature (crypto/sign algorithm secret message)]
+    #(crypto/verify algorithm key message signature)))
+
+(defn- verifying-new-keys
+  "A thunk that verifies under another key each time, more of them than are kept."
+  []
+  (let [pair #(crypto/generate :ed25519 crypto/random-bytes)
+        signed (fn [{:keys [secret public-key]}] [public-key (crypto/sign :ed25519 secret message)])
+        n 10000
+        all (vec (repeatedly n (comp signed pair)))
+        i (volatile! 0)]
+    #(let [[key signature] (all (vswap! i (fn [i] (rem (inc (long i)) n))))]
+       (crypto/verify :ed25519 key message signature))))
+
+(defn- rows []
+  (let [x25519-key (crypto/public-key :x25519 secret)
+        sealed (crypto/seal secret nonce message kib)]
+    [["Ed25519 verify" (verifying :ed25519)]
+     ["Ed25519 verify, a new key each time" (verifying-new-keys)]
+     ["Ed25519 sign" #(crypto/sign :ed25519 secret message)]
+     ["X25519 agree" #(crypto/agree secret x25519-key)]
+     ["ML-DSA-65 verify" (verifying :ml-dsa-65)]
+     ["ML-DSA-65 sign" #(crypto/sign :ml-dsa-65 secret message)]
+     ["ChaCha20-Poly1305 seal 1 KiB" #(crypto/seal secret nonce message kib)]
+     ["ChaCha20-Poly1305 open 1 KiB" #(crypto/open secret nonce message sealed)]]))
+
+(defn run
+  "Prints calls per second and µs per call, on this thread. Takes about half a minute."
+  []
+  (println "SHA3-256")
+  (harness/print-rates
+    (for [b [message kib] [name f] [["Bouncy Castle" sha3/by-bouncy-castle] ["JDK" sha3/by-jdk]]]
+      [(str name ", " (count b) " bytes") #(f [b])]))
+  (doseq [provider (crypto/providers)]
+    (println (name provider))
+    (crypto/with-provider provider #(harness/print-rates (rows)))))

@@ -1,0 +1,107 @@
+(ns poz.cli.files
+  "Files and streams for the command line. `-` is standard input or output.
+
+  What is read is bounded. What is written is written whole or not at all: a temporary
+  file beside the target, synced, then moved; it never replaces another file unless
+  told to, and a file with private keys is readable by its owner only."
+  (:require
+   [poz.bytes :as bytes]
+   [poz.error :as error]
+   [poz.format :as format])
+  (:import
+   (java.io InputStream OutputStream)
+   (java.nio ByteBuffer)
+   (java.nio.channels FileChannel)
+   (java.nio.file CopyOption FileAlreadyExistsException Files LinkOption NoSuchFileException OpenOption Path StandardCopyOption StandardOpenOption)
+   (java.nio.file.attribute FileAttribute PosixFilePermissions)))
+
+(set! *warn-on-reflection* true)
+
+(def ^:private read-limit
+  "Twice the greatest file: its text form is a third longer, and text may be around it."
+  (* 2 (long (:max-file-size format/limits))))
+
+(defn- read-stream [^InputStream in]
+  (let [b (.readNBytes in (int (inc (long read-limit))))]
+    (if (< (long read-limit) (alength b))
+      (error/anomaly :format/too-large {:at 0 :path [] :rule (str "at most " read-limit " bytes")})
+      (bytes/wrap b))))
+
+(defn path
+  "The string `s` as a path."
+  ^Path [^String s]
+  (Path/of s (make-array String 0)))
+
+(defn- problem [error file ^Exception e]
+  (error/anomaly error {:message (str file ": " (:doc (error/table error))
+                                   (when e (str " (" (.getSimpleName (class e)) ")")))
+                        :file file}))
+
+(defn read-file
+  "The byte string in `file`, `-` being the stream `in`; or an anomaly."
+  [file in]
+  (try
+    (if (= "-" file)
+      (read-stream in)
+      (with-open [s (Files/newInputStream (path file) (make-array OpenOption 0))]
+        (read-stream s)))
+    (catch NoSuchFileException _ (problem :file/not-found file nil))
+    (catch java.io.IOException e (problem :file/unreadable file e))))
+
+(def ^:private no-attributes (make-array FileAttribute 0))
+
+(defn- posix? [^Path p]
+  (contains? (.supportedFileAttributeViews (.getFileSystem p)) "posix"))
+
+(defn- temporary ^Path [^Path target private]
+  (let [folder (.getParent (.toAbsolutePath target))
+        tmp (Files/createTempFile folder ".poz" ".tmp" no-attributes)]
+    (when (and (posix? tmp) (not private))
+      (Files/setPosixFilePermissions tmp (PosixFilePermissions/fromString "rw-r--r--")))
+    tmp))
+
+(defn- write-synced! [^Path p b]
+  (with-open [c (FileChannel/open p (into-array OpenOption [StandardOpenOption/WRITE]))]
+    (let [^ByteBuffer buffer (bytes/buffer b)]
+      (while (.hasRemaining buffer) (.write c buffer)))
+    (.force c true)))
+
+(defn- sync-folder! [^Path target]
+  (try
+    (with-open [c (FileChannel/open (.getParent (.toAbsolutePath target)) (make-array OpenOption 0))]
+      (.force c true))
+    (catch java.io.IOException _ nil)))
+
+(defn- place!
+  "Moves `tmp` to `target`: atomically, and without `force` only where nothing is."
+  [^Path tmp ^Path target force]
+  (if force
+    (Files/move tmp target (into-array CopyOption [StandardCopyOption/ATOMIC_MOVE]))
+    (try
+      (Files/createLink target tmp)
+      (Files/delete tmp)
+      (catch UnsupportedOperationException _
+        (Files/move tmp target (make-array CopyOption 0))))))
+
+(defn exists?
+  "True if there is something at the path `file`."
+  [file]
+  (and (not= "-" file) (Files/exists (path file) (make-array LinkOption 0))))
+
+(defn write-file!
+  "Writes the byte string `b` to `file`, `-` being the stream `out`; nil, or an anomaly.
+  Options: `:private` (owner only), `:force` (replace)."
+  [file b ^OutputStream out {:keys [private force]}]
+  (if (= "-" file)
+    (do (.write out (bytes/->array b)) (.flush out))
+    (let [target (path file)]
+      (try
+        (let [tmp (temporary target private)]
+          (try
+            (write-synced! tmp b)
+            (place! tmp target force)
+            (sync-folder! target)
+            nil
+            (finally (Files/deleteIfExists tmp))))
+        (catch FileAlreadyExistsException _ (problem :file/exists file nil))
+        (catch java.io.IOException e (problem :file/unreadable file e))))))

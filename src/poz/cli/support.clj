@@ -1,0 +1,124 @@
+(ns poz.cli.support
+  "What the commands share: reading records, asking for a passphrase, results.
+
+  A command's `:run` gets `{:options :args :env}` and gives a *result*: an anomaly, or
+
+      {:exit 0          ; the exit code
+       :out  [\"…\"]      ; lines for standard output
+       :err  [\"…\"]      ; lines for standard error: progress, notes, warnings
+       :json [{…}]      ; what --json prints instead of :out, an object a line
+       :bytes b}        ; or: raw bytes for standard output
+
+  `env` holds every effect: `:in`, `:stdout` (streams), `:now` and `:random` (functions),
+  `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`."
+  (:require
+   [clojure.string :as str]
+   [poz.bytes :as bytes]
+   [poz.cli.files :as files]
+   [poz.error :as error]
+   [poz.keyring :as keyring]
+   [poz.record :as record]
+   [poz.time :as time]))
+
+(set! *warn-on-reflection* true)
+
+(def exit-codes
+  "Exit codes: what each says, and the categories of failure that end with it."
+  [[0 "done; everything asked about holds" []]
+   [1 "does not verify" [:invalid]]
+   [2 "the command line makes no sense" [:usage]]
+   [3 "malformed" [:malformed]]
+   [4 "something needed is not at hand" [:unknown]]
+   [5 "unreachable" [:unreachable :busy]]
+   [6 "refused by a server" [:refused]]
+   [7 "sources disagree, a rollback or a fork" [:conflict]]
+   [70 "a defect in poz" [:fault]]])
+
+(def ^:private exit-by-category
+  (into {} (mapcat (fn [[code _ categories]] (map #(vector % code) categories))) exit-codes))
+
+(defn exit-code
+  "The exit code for an anomaly."
+  [{:poz/keys [anomaly]}]
+  (exit-by-category anomaly))
+
+(def time-option
+  "`--at TIME`."
+  {:name "at" :arg "TIME" :doc "take this as the present time, ISO 8601 or milliseconds"
+   :parse time/parse})
+
+(def passphrase-option
+  "`--passphrase-file FILE`."
+  {:name "passphrase-file" :arg "FILE"
+   :doc "the passphrase is the first line of FILE; else POZ_PASSPHRASE, else the terminal asks"})
+
+(def output-option
+  "`--out FILE`."
+  {:name "out" :arg "FILE" :doc "where to write, - for standard output" :default "-"})
+
+(def force-option
+  "`--force`."
+  {:name "force" :doc "replace a file that exists"})
+
+(defn now
+  "The present time: that of `--at`, else the clock's."
+  [{:keys [at]} env]
+  (or at ((:now env))))
+
+(defn read-bytes
+  "The byte string in `file`, or an anomaly that names it."
+  [file {:keys [in]}]
+  (files/read-file file in))
+
+(defn- named [file anomaly]
+  (assoc anomaly :file file :message (str file ": " (:message anomaly))))
+
+(defn read-record
+  "The record in `file`, binary or text, or an anomaly that names the file."
+  [file env]
+  (let [b (read-bytes file env)]
+    (if (error/anomaly? b)
+      b
+      (let [r (record/parse b)]
+        (if (error/anomaly? r) (named file r) r)))))
+
+(defn first-anomaly
+  "The first anomaly among `xs`, or nil."
+  [xs]
+  (first (filter error/anomaly? xs)))
+
+(defn- first-line [b]
+  (first (str/split (String. (bytes/->array b) "UTF-8") #"\r?\n" 2)))
+
+(defn- from-file [file env]
+  (let [b (read-bytes file env)]
+    (if (error/anomaly? b) b (first-line b))))
+
+(defn- asked [{:keys [ask]} confirm]
+  (when ask
+    (let [p (ask "Passphrase: ")]
+      (if (and confirm (not= p (ask "Again: ")))
+        (error/anomaly :cli/passphrase {:message "The two passphrases differ."})
+        p))))
+
+(defn- found-passphrase [{:keys [passphrase-file]} {:keys [getenv] :as env} confirm]
+  (cond
+    passphrase-file (from-file passphrase-file env)
+    (getenv "POZ_PASSPHRASE") (getenv "POZ_PASSPHRASE")
+    :else (asked env confirm)))
+
+(defn passphrase
+  "The passphrase as `poz.keyring` takes it, from `--passphrase-file`, the environment or
+  the terminal (asked twice where `confirm`); or an anomaly. An empty one is none."
+  ([options env] (passphrase options env false))
+  ([options env confirm]
+   (let [p (found-passphrase options env confirm)]
+     (cond
+       (error/anomaly? p) p
+       (str/blank? p) (error/anomaly :cli/passphrase)
+       :else (keyring/passphrase p)))))
+
+(defn write-result
+  "Writes `b` to `file`; the result `done`, or an anomaly."
+  [file b {:keys [stdout]} options done]
+  (or (files/write-file! file b stdout options) done))

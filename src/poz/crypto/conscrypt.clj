@@ -1,0 +1,100 @@
+(ns poz.crypto.conscrypt
+  "Conscrypt (BoringSSL behind a JNI library) as a provider: `provider` is Bouncy
+  Castle's map with what BoringSSL does faster put over it, that is signing and
+  verifying with Ed25519, X25519 agreement, verifying ML-DSA-65, ChaCha20-Poly1305.
+
+  What stays Bouncy Castle's: public keys from secrets, the check of an Ed25519 key,
+  Argon2id, HMAC, and signing with ML-DSA-65, where BoringSSL is always randomised.
+
+  The JCA objects are fetched from one `Provider` instance, which is never added to the
+  JVM's list of providers. Fetching one per call costs nothing that can be measured;
+  parsing a key does, so callers keep what `:parse` gives."
+  (:require
+   [poz.bytes :as bytes]
+   [poz.crypto.bouncy-castle :as bouncy-castle])
+  (:import
+   (java.security InvalidKeyException Key PrivateKey Provider PublicKey Signature)
+   (javax.crypto BadPaddingException Cipher KeyAgreement)
+   (javax.crypto.spec IvParameterSpec SecretKeySpec)
+   (org.conscrypt Conscrypt MlDsaAlgorithm OpenSSLX25519PrivateKey OpenSSLX25519PublicKey OpenSslEdDsaPrivateKey OpenSslEdDsaPublicKey OpenSslMlDsaPublicKey)
+   (poz.bytes Bytes)))
+
+(set! *warn-on-reflection* true)
+
+(defn- verify-with
+  "Whether `signature`, of any length, is `key`'s over `message`, by the JCA name `algorithm`."
+  [^String algorithm ^Provider jca ^PublicKey key ^Bytes message ^Bytes signature]
+  (let [verifier (Signature/getInstance algorithm jca)]
+    (.initVerify verifier key)
+    (.update verifier ^bytes (.-array message) (.-offset message) (.-length message))
+    (.verify verifier ^bytes (.-array signature) (.-offset signature) (.-length signature))))
+
+;; Ed25519. BoringSSL computes [S]B - [k]A, encodes it and compares the 32 bytes with
+;; R: no cofactor, and an R that is not canonical never matches.
+
+(defn- ed25519-private-key ^PrivateKey [seed]
+  (OpenSslEdDsaPrivateKey. (bytes/->array seed)))
+
+(defn- ed25519-sign [^Provider jca seed ^Bytes message]
+  (let [signer (doto (Signature/getInstance "EdDSA" jca)
+                 (.initSign (ed25519-private-key seed))
+                 (.update ^bytes (.-array message) (.-offset message) (.-length message)))]
+    (bytes/wrap (.sign signer))))
+
+(defn- ed25519 [jca]
+  {:sign #(ed25519-sign jca %1 %2)
+   :parse #(OpenSslEdDsaPublicKey. (bytes/->array %))
+   :equation? #(verify-with "EdDSA" jca %1 %2 %3)})
+
+;; ML-DSA-65
+
+(defn- ml-dsa-parse [key]
+  (when (= (.publicKeySize MlDsaAlgorithm/ML_DSA_65) (count key))
+    (OpenSslMlDsaPublicKey. (bytes/->array key) MlDsaAlgorithm/ML_DSA_65)))
+
+(defn- ml-dsa-65 [jca]
+  {:parse ml-dsa-parse
+   :verify #(verify-with "ML-DSA-65" jca %1 %2 %3)})
+
+;; X25519. The one reason for which BoringSSL refuses keys of 32 bytes is that the
+;; agreement gives the all-zero secret.
+
+(defn- x25519-agree [^Provider jca secret public-key]
+  (let [agreement (KeyAgreement/getInstance "XDH" jca)
+        ^Key ours (OpenSSLX25519PrivateKey. (bytes/->array secret))
+        ^Key theirs (OpenSSLX25519PublicKey. (bytes/->array public-key))]
+    (.init agreement ours)
+    (try (.doPhase agreement theirs true)
+         (bytes/wrap (.generateSecret agreement))
+         (catch InvalidKeyException _ nil))))
+
+;; ChaCha20-Poly1305
+
+(defn- chacha20-poly1305
+  "Runs the cipher in `mode` over `input`. Throws BadPaddingException where it does not open."
+  [^Provider jca mode key nonce ^Bytes aad ^Bytes input]
+  (let [cipher (doto (Cipher/getInstance "ChaCha20/Poly1305/NoPadding" jca)
+                 (.init (int mode) (SecretKeySpec. (bytes/->array key) "ChaCha20")
+                        (IvParameterSpec. (bytes/->array nonce)))
+                 (.updateAAD ^bytes (.-array aad) (.-offset aad) (.-length aad)))]
+    (bytes/wrap (.doFinal cipher ^bytes (.-array input) (.-offset input) (.-length input)))))
+
+(defn- open [jca key nonce aad sealed]
+  (try (chacha20-poly1305 jca Cipher/DECRYPT_MODE key nonce aad sealed)
+       (catch BadPaddingException _ nil)))
+
+(defn provider
+  "The provider map, `:name` `:conscrypt`, of the shape that poz.crypto.bouncy-castle
+  documents. Loads the native library: throws (an UnsatisfiedLinkError, mostly) where
+  there is none for this platform."
+  []
+  (Conscrypt/checkAvailability)
+  (let [jca (Conscrypt/newProvider)]
+    (-> (bouncy-castle/provider)
+        (assoc :name :conscrypt)
+        (update :ed25519 merge (ed25519 jca))
+        (update :ml-dsa-65 merge (ml-dsa-65 jca))
+        (update :x25519 assoc :agree #(x25519-agree jca %1 %2))
+        (assoc :chacha20-poly1305
+               {:seal #(chacha20-poly1305 jca Cipher/ENCRYPT_MODE %1 %2 %3 %4)
+                :open #(open jca %1 %2 %3 %4)}))))

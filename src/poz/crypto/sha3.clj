@@ -1,0 +1,34 @@
+(ns poz.crypto.sha3
+  "SHA3-256 (FIPS 202) by the faster of two implementations. On Java 17 that is Bouncy
+  Castle's: 0.75 µs for 64 bytes and 5.1 µs for 1 KiB, against 1.0 and 7.6 of the JDK's.
+  On Java 25 it is the JDK's, with 0.58 and 3.5 µs against 0.63 and 4.7."
+  (:require
+   [poz.bytes :as bytes])
+  (:import
+   (java.security MessageDigest)
+   (org.bouncycastle.crypto.digests SHA3Digest)
+   (poz.bytes Bytes)))
+
+(set! *warn-on-reflection* true)
+
+(defn by-bouncy-castle
+  "The 32-byte SHA3-256 of the byte strings `parts`, concatenated. Copies none of them."
+  [parts]
+  (let [digest (SHA3Digest. 256)
+        out (byte-array 32)]
+    (doseq [^Bytes part parts]
+      (.update digest ^bytes (.-array part) (.-offset part) (.-length part)))
+    (.doFinal digest out 0)
+    (bytes/wrap out)))
+
+(defn by-jdk
+  "As `by-bouncy-castle`, with the JDK's implementation."
+  [parts]
+  (let [digest (MessageDigest/getInstance "SHA3-256")]
+    (doseq [^Bytes part parts]
+      (.update digest ^bytes (.-array part) (.-offset part) (.-length part)))
+    (bytes/wrap (.digest digest))))
+
+(def ^{:arglists '([parts])} sha3-256
+  "The faster of `by-bouncy-castle` and `by-jdk` on this JVM."
+  (if (<= 25 (.feature (Runtime/version))) by-jdk by-bouncy-castle))

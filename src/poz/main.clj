@@ -1,0 +1,125 @@
+(ns poz.main
+  "The command line: `poz COMMAND`. A table of commands, one function that runs a command
+  in a given environment (`run`), and `-main`, which makes the real one.
+
+  Results go to standard output; progress, notes and warnings to standard error. With
+  `--json` both results and failures are JSON objects, one a line, with a `version`."
+  (:require
+   [clojure.string :as str]
+   [poz.bytes :as bytes]
+   [poz.cli.convert :as convert]
+   [poz.cli.inspect :as inspect]
+   [poz.cli.json :as json]
+   [poz.cli.make :as make]
+   [poz.cli.options :as options]
+   [poz.cli.support :as support]
+   [poz.cli.tour :as tour]
+   [poz.crypto :as crypto]
+   [poz.error :as error]
+   [poz.view.text :as text])
+  (:import
+   (java.io PrintStream))
+  (:gen-class))
+
+(set! *warn-on-reflection* true)
+
+(def commands
+  "Every command, in the order of `poz --help`."
+  (vec (concat tour/commands make/commands inspect/commands convert/commands)))
+
+(def ^:private by-name
+  (into {} (map (juxt :name identity)) commands))
+
+(defn- command-lines []
+  (for [[group rows] (partition-by :group commands)
+        :let [title (:group (first rows))]
+        line (concat ["" (str (or title group) ":")]
+               (map (fn [{:keys [name summary]}] (str "  " (text/pad name 12) summary)) rows))]
+    line))
+
+(defn- exit-lines []
+  (for [[code doc] support/exit-codes]
+    (clojure.core/format "  %-4d %s" code doc)))
+
+(defn help
+  "The lines of `poz --help`."
+  []
+  (concat ["poz COMMAND [OPTION]... [FILE]..."
+           ""
+           "Portable Ownership Zones: records that anyone can verify."]
+    (mapcat (fn [rows] (concat ["" (str (:group (first rows)) ":")]
+                         (map (fn [{:keys [name summary]}] (str "  " (text/pad name 12) summary)) rows)))
+      (partition-by :group commands))
+    ["" "poz COMMAND --help tells more. - is standard input or output." "" "Exit codes:"]
+    (exit-lines)))
+
+(defn- say! [^PrintStream stream lines]
+  (doseq [^String line lines] (.println stream line))
+  (.flush stream))
+
+(defn- failure-json [{:poz/keys [anomaly error] :keys [message at path file]}]
+  (cond-> {:error (error/code error) :category anomaly :message message}
+    at (assoc :at at)
+    (seq path) (assoc :path path)
+    file (assoc :file file)
+    (error/fix error) (assoc :fix (error/fix error))))
+
+(defn- report-failure! [a json? {:keys [stdout stderr]}]
+  (if json?
+    (say! stdout [(json/line (failure-json a))])
+    (say! stderr (cons (str "poz: " (text/escape (:message a)))
+                   (when-let [fix (error/fix a)] [(str "     " fix)]))))
+  (support/exit-code a))
+
+(defn- report! [{:keys [exit out err json]} json? {:keys [stdout stderr]}]
+  (say! stderr err)
+  (say! stdout (if json? (map json/line json) out))
+  exit)
+
+(defn- run-command [command args env]
+  (let [{:keys [options] :as parsed} (options/parse command args)
+        json? (boolean (some #{"--json"} args))]
+    (cond
+      (error/anomaly? parsed) (report-failure! parsed json? env)
+      (:help options) (do (say! (:stdout env) (options/help command)) 0)
+      :else (let [result (error/attempt #((:run command) (assoc parsed :env env)))]
+              (if (error/anomaly? result)
+                (report-failure! result json? env)
+                (report! result json? env))))))
+
+(defn- usage! [why env args]
+  (report-failure! (error/anomaly :cli/usage {:message why}) (boolean (some #{"--json"} args)) env))
+
+(defn run
+  "Runs the words `args` in the environment `env` (see `poz.cli.support`; `:stdout` and
+  `:stderr` are PrintStreams) and gives the exit code."
+  [[word & more :as args] env]
+  (cond
+    (or (nil? word) (#{"--help" "-h" "help"} word))
+    (if-let [command (and (= "help" word) (by-name (first more)))]
+      (do (say! (:stdout env) (options/help command)) 0)
+      (do (say! (if word (:stdout env) (:stderr env)) (help)) (if word 0 2)))
+    (by-name word) (run-command (by-name word) more env)
+    :else (usage! (str "there is no command " word "; see poz --help") env args)))
+
+(defn- ask-console []
+  (when-let [console (System/console)]
+    (fn [prompt] (some-> (.readPassword console "%s" (object-array [prompt])) (String.)))))
+
+(defn- environment []
+  {:in System/in :stdout System/out :stderr System/err
+   :now #(System/currentTimeMillis)
+   :random crypto/random-bytes
+   :getenv #(System/getenv ^String %)
+   :ask (ask-console)
+   :color (and (some? (System/console)) (str/blank? (System/getenv "NO_COLOR")))})
+
+(defn -main
+  "The command line. Ends the process with the exit code."
+  [& args]
+  (let [code (try (run args (environment))
+                  (catch Throwable t
+                    (report-failure! (error/anomaly :fault/internal {:message (str "a defect: " t)})
+                      (boolean (some #{"--json"} args)) (environment))))]
+    (shutdown-agents)
+    (System/exit code)))

@@ -1,0 +1,199 @@
+(ns poz.master.chain
+  "The chain of master revisions, judged (format.md §4): each revision's links to the one
+  before it, who signed it, whether that suffices, and the signatures.
+
+  `revisions` gives the chain at hand, oldest first. `judge-chain` gives each its
+  judgement, with every step, and the outcome of the whole. A chain that starts later
+  than serial 1 is not broken: its beginning is unknown."
+  (:require
+   [poz.bytes :as bytes]
+   [poz.codec :as codec]
+   [poz.crypto :as crypto]
+   [poz.format :as format]
+   [poz.master.survivorship :as survivorship]
+   [poz.rules :as rules]
+   [poz.signing :as signing]
+   [poz.time :as time]))
+
+(set! *warn-on-reflection* true)
+
+(def zero
+  "32 zero bytes: the hash of what is not there yet."
+  (bytes/zeros 32))
+
+(def ^:private signatures-codec (codec/codec (:types format/format) :signatures))
+
+(def ^:private content-keys
+  (map :key (:fields (:node (codec/codec (:types format/format) :master-content)))))
+
+(defn genesis?
+  "True for the first revision of a record."
+  [{:keys [serial]}]
+  (= 1 serial))
+
+(defn draft?
+  "True for a revision that has not been applied: its current_master_hash is zero."
+  [{:keys [current-master-hash]}]
+  (= zero current-master-hash))
+
+(defn content
+  "What a revision's signers sign: its fields but current_master_hash and signatures, and
+  at genesis with original_master_hash zero, since it is not known yet."
+  [revision]
+  (cond-> (select-keys revision content-keys)
+    (genesis? revision) (assoc :original-master-hash zero)))
+
+(defn statement
+  "The revision as a statement (`poz.signing/statement`); `hashes` are the key hashes."
+  [revision hashes]
+  (signing/statement :master (content revision) hashes))
+
+(defn current-hash
+  "current_master_hash as it must be: H(content, bindings, encoded signatures)."
+  [revision {:keys [content bindings]}]
+  (crypto/sha3-256 content bindings (codec/encode signatures-codec (:signatures revision))))
+
+(defn revisions
+  "The revisions at hand in `record`, oldest first, the current one last."
+  [{:keys [zone-history master-zone]}]
+  (conj (vec zone-history) master-zone))
+
+(defn signers
+  "The set of key indexes that signed `revision`."
+  [revision]
+  (into #{} (map :key) (:signatures revision)))
+
+(defn lists
+  "The master key lists that the signers of `revision` must satisfy: those of the
+  revision before it, where there is one at hand, and its own."
+  [revision previous]
+  (cond-> [] previous (conj (:master-keys previous)) true (conj (:master-keys revision))))
+
+;; ## Rules
+
+(defn- draft-finding [{:keys [revision]}]
+  (when (draft? revision)
+    (rules/breaks "current_master_hash is zero: this is a draft, not a record")))
+
+(defn- history-finding [{:keys [revision previous]}]
+  (when-not (or previous (genesis? revision))
+    (rules/unknown (str "the chain at hand starts at serial " (:serial revision)
+                     ": nobody can tell whose record this is")
+      {:needs "the history from serial 1 on"})))
+
+(defn- link-finding [k {:keys [revision previous]} sentence]
+  (when previous
+    (if (= (k revision) (k previous))
+      (rules/holds sentence)
+      (rules/breaks (str (name k) " differs from revision " (:serial previous))
+        {:numbers {:expected (k previous) :found (k revision)}}))))
+
+(defn- serial-finding [{:keys [revision previous]}]
+  (when previous
+    (let [expected (inc (long (:serial previous)))]
+      (if (= expected (:serial revision))
+        (rules/holds (str "serial " expected " follows " (:serial previous)))
+        (rules/breaks (str "serial " (:serial revision) " after " (:serial previous) ", expected " expected)
+          {:numbers {:expected expected :found (:serial revision)}})))))
+
+(defn- previous-hash-finding [{:keys [revision previous]}]
+  (when previous
+    (let [expected (:current-master-hash previous) found (:previous-master-hash revision)]
+      (if (= expected found)
+        (rules/holds (str "its parent is revision " (:serial previous)))
+        (rules/breaks (str "wrong parent: previous_master_hash is not the hash of revision " (:serial previous))
+          {:numbers {:expected expected :found found}})))))
+
+(defn- timestamp-finding [{:keys [revision previous]}]
+  (when previous
+    (let [before (:timestamp previous) now (:timestamp revision)]
+      (if (< (long before) (long now))
+        (rules/holds (str "dated " (time/iso now) ", later than its parent"))
+        (rules/breaks (str "dated " (time/iso now) ", not later than its parent, " (time/iso before))
+          {:numbers {:parent before :found now}})))))
+
+(defn- current-hash-finding [{:keys [revision statement]}]
+  (let [expected (current-hash revision @statement) found (:current-master-hash revision)]
+    (if (= expected found)
+      (rules/holds "current_master_hash is the hash of content, cited keys and signatures")
+      (rules/breaks "current_master_hash is not the hash of content, cited keys and signatures"
+        {:numbers {:expected expected :found found}}))))
+
+(defn- list-finding [whose master-keys signers]
+  (let [numbers {:sums (survivorship/sums master-keys signers)}
+        line (survivorship/explain master-keys signers)]
+    (if (survivorship/satisfied? master-keys signers)
+      (rules/holds (str whose " master keys: " line) numbers)
+      (rules/breaks (str whose " master keys are not satisfied: " line)
+        {:error :survivorship/below-threshold :numbers numbers
+         :needs (survivorship/missing master-keys signers)}))))
+
+(defn- previous-list-finding [{:keys [previous signers]}]
+  (when previous
+    (list-finding (str "revision " (:serial previous) "'s") (:master-keys previous) signers)))
+
+(defn- own-list-finding [{:keys [revision signers]}]
+  (list-finding "its own" (:master-keys revision) signers))
+
+(defn- spare-finding [{:keys [revision previous signers]}]
+  (when (or previous (genesis? revision))
+    (if-let [spare (seq (survivorship/spare (lists revision previous) signers))]
+      (rules/breaks (str "it would be authorised without the signature of key " (first spare))
+        {:numbers {:spare (vec spare)}})
+      (rules/holds "every signature is needed"))))
+
+(def revision-rules
+  "The rules of one revision, in the order in which they are asked."
+  (into
+    [{:id :chain/draft :doc "A draft is never a record." :check draft-finding}
+     {:id :chain/history-missing :doc "The chain starts at serial 1." :check history-finding}
+     {:id :time/far-future :doc "A statement is dated at most 24 hours ahead of the clock."
+      :check (fn [{:keys [revision now]}] (time/far-future-finding (:timestamp revision) now))}
+     {:id :chain/serial :doc "The serial is exactly one more than the parent's." :check serial-finding}
+     {:id :chain/previous-hash :doc "previous_master_hash is the parent's current_master_hash." :check previous-hash-finding}
+     {:id :chain/original-hash :doc "original_master_hash never changes."
+      :check #(link-finding :original-master-hash % "original_master_hash is the parent's")}
+     {:id :chain/original-timestamp :doc "original_timestamp never changes."
+      :check #(link-finding :original-timestamp % "original_timestamp is the parent's")}
+     {:id :chain/timestamp :doc "The timestamp is later than the parent's." :check timestamp-finding}
+     {:id :chain/current-hash :doc "current_master_hash is H(content, bindings, signatures)." :check current-hash-finding}
+     {:id :signature/stray :doc "Every signer is one of the former or of its own master keys." :check signing/stray-finding}
+     {:id :survivorship/previous :doc "The signers reach 100 in one group of the former revision's master keys." :check previous-list-finding}
+     {:id :survivorship/own :doc "The signers reach 100 in one group of its own master keys." :check own-list-finding}
+     {:id :signature/spare :doc "No signature is spare." :check spare-finding}]
+    signing/signature-rules))
+
+;; ## The chain
+
+(defn- revision-facts [revision previous {:keys [key-map hashes now]}]
+  (let [statement (delay (statement revision hashes))
+        complete (or previous (genesis? revision))]
+    {:revision revision :previous previous :now now
+     :key-map key-map :statement statement
+     :signatures (:signatures revision)
+     :signers (signers revision)
+     :named (when complete (into #{} (comp cat (map :key)) (lists revision previous)))}))
+
+(defn- support [revision previous]
+  (let [s (signers revision)]
+    (cond-> {:own (survivorship/sums (:master-keys revision) s)}
+      previous (assoc :previous (survivorship/sums (:master-keys previous) s)))))
+
+(defn judge-revision
+  "The judgement of `revision` after `previous` (nil: none at hand), with `:serial`,
+  `:signers` and `:support`, the sums of its signers. `context` has `:key-map`, `:hashes`
+  and `:now`."
+  [revision previous context]
+  (assoc (rules/judge revision-rules (revision-facts revision previous context))
+    :serial (:serial revision)
+    :signers (vec (sort (signers revision)))
+    :support (support revision previous)))
+
+(defn judge-chain
+  "The chain of `record` judged: `{:outcome :complete :revisions [judgement …]}`."
+  [record context]
+  (let [chain (revisions record)
+        judged (mapv #(judge-revision %1 %2 context) chain (cons nil chain))]
+    {:outcome (rules/worst (map :outcome judged))
+     :complete (genesis? (first chain))
+     :revisions judged}))

@@ -1,0 +1,191 @@
+(ns poz.signing
+  "What is signed, and by whom (format.md §1).
+
+  A *statement* is one of `poz.format/statements`: a context that names it and a
+  content. A key signs the message `context ‖ 0x00 ‖ H(content, bindings(content))`, so
+  nothing else than a statement is ever signed, and the keys behind the indexes that
+  the content cites are part of what is signed.
+
+  - `key-hash`, `key-hashes`: what identifies a key
+  - `statement`: content value → `{:context :content :cites :hash :message}`
+  - `sign`: a signature list with one signature more; `add-signature` with one that
+    was made elsewhere (a token, another machine), which is checked first
+  - `request`: what such a signer needs to see, as plain data
+  - `signature-finding`: do the signatures of a list verify?"
+  (:require
+   [clojure.string :as str]
+   [poz.bytes :as bytes]
+   [poz.codec :as codec]
+   [poz.crypto :as crypto]
+   [poz.error :as error]
+   [poz.format :as format]
+   [poz.rules :as rules]))
+
+(set! *warn-on-reflection* true)
+
+(def ^:private contents
+  (into {} (map (fn [[k {:keys [content]}]] [k (codec/codec (:types format/format) content)]))
+    format/statements))
+
+(def ^:private algorithm-code
+  (into {} (map (juxt :key :code)) format/algorithms))
+
+(defn known-algorithm?
+  "True if signatures and agreements of `algorithm` can be computed here."
+  [algorithm]
+  (contains? algorithm-code algorithm))
+
+(defn key-hash
+  "The hash that identifies a public key: H(algorithm, key). `entry` is an entry of the
+  Public Key Map."
+  [{:keys [algorithm key]}]
+  (crypto/sha3-256 (bytes/wrap (byte-array [(unchecked-byte (algorithm-code algorithm algorithm))])) key))
+
+(defn key-hashes
+  "A vector of delays: the key hash of each key of `key-map`, computed when needed."
+  [key-map]
+  (mapv #(delay (key-hash %)) key-map))
+
+(defn cites
+  "The sorted set of key indexes that `value`, of the type of `codec`, cites."
+  [codec value]
+  (codec/fold (fn [acc node v _] (if (= :index (:kind node)) (conj acc v) acc))
+    (sorted-set) (:node codec) value))
+
+(defn bindings
+  "The key hashes of the distinct `indexes`, which ascend, one after another. `hashes`
+  as from `key-hashes`."
+  [hashes indexes]
+  (apply bytes/concat (map #(deref (nth hashes %)) indexes)))
+
+(defn message
+  "The bytes that a key signs: the context in ASCII, a zero byte, the hash."
+  [context hash]
+  (bytes/concat (bytes/utf8 context) (bytes/zeros 1) hash))
+
+(defn statement
+  "All that is derived from a statement: `kind` is a key of `poz.format/statements`,
+  `value` its content, `hashes` the key hashes of the map that its indexes mean.
+
+  Gives `:context`, `:content` (bytes), `:cites` (indexes), `:bindings` (bytes), `:hash`,
+  which is H(content, bindings), and the `:message` to sign."
+  [kind value hashes]
+  (let [{:keys [context]} (format/statements kind)
+        codec (contents kind)
+        content (codec/encode codec value)
+        cited (cites codec value)
+        bound (bindings hashes cited)
+        hash (crypto/sha3-256 content bound)]
+    {:context context :content content :cites (vec cited) :bindings bound
+     :hash hash :message (message context hash)}))
+
+;; ## Signature lists
+
+(defn- insert [signatures key signature]
+  (-> (into [] (remove #(= key (:key %))) signatures)
+    (conj {:key key :signature signature})
+    (->> (sort-by :key) vec)))
+
+(defn sign
+  "`signatures` with that of key `index` of `key-map` over `message` in its place.
+  `secret` is the key's secret. Options: `:random`, 32 bytes for a hedged ML-DSA
+  signature (FIPS 204 §3.4); without it signing is deterministic."
+  ([signatures key-map message index secret] (sign signatures key-map message index secret {}))
+  ([signatures key-map message index secret options]
+   (let [{:keys [algorithm]} (nth key-map index)
+         hedge (when (= :ml-dsa-65 algorithm) (:random options))]
+     (insert signatures index
+       (if hedge
+         (crypto/sign algorithm secret message {:random hedge})
+         (crypto/sign algorithm secret message))))))
+
+(def ^:private signing-algorithms
+  (into #{} (comp (filter #(= :sign (:use %))) (map :key)) format/algorithms))
+
+(defn verifies?
+  "True if `signature` by key `index` of `key-map` over `message` verifies."
+  [key-map message index signature]
+  (let [{:keys [algorithm key]} (get key-map index)]
+    (and (contains? signing-algorithms algorithm)
+      (crypto/verify algorithm key message signature))))
+
+(defn add-signature
+  "`signatures` with one that another signer made. It is verified first: an anomaly
+  `:signature/bad`, `:signature/unknown-algorithm` or `:format/index` where it does not fit."
+  [signatures key-map message {:keys [key signature]}]
+  (let [{:keys [algorithm] :as entry} (get key-map key)
+        facts {:path [:signatures] :found (str "key " key)}]
+    (cond
+      (nil? entry) (error/anomaly :format/index facts)
+      (not (known-algorithm? algorithm)) (error/anomaly :signature/unknown-algorithm facts)
+      (verifies? key-map message key signature) (insert signatures key signature)
+      :else (error/anomaly :signature/bad facts))))
+
+(defn request
+  "What an external signer needs to sign the `statement` with key `index`: plain data
+  that prints and travels. It answers with `{:key index :signature bytes}`."
+  [{:keys [context hash message]} key-map index]
+  (let [{:keys [algorithm key]} (nth key-map index)]
+    {:poz/request :sign
+     :context context
+     :content-hash hash
+     :message message
+     :key index
+     :algorithm algorithm
+     :public-key key}))
+
+;; ## Findings
+
+(defn key-list
+  "Key indexes for a sentence: \"key 1\", \"keys 1, 2\", \"no key\"."
+  [indexes]
+  (case (count indexes)
+    0 "no key"
+    1 (str "key " (first indexes))
+    (str "keys " (str/join ", " indexes))))
+
+(defn- first-bad [key-map message signatures]
+  (first (remove (fn [{:keys [key signature]}]
+                   (or (not (known-algorithm? (:algorithm (get key-map key))))
+                     (verifies? key-map message key signature)))
+           signatures)))
+
+(defn signature-finding
+  "Whether every one of `signatures` verifies with its key of `key-map`, over the message
+  of `statement` (a delay)."
+  [{:keys [key-map statement signatures]}]
+  (let [bad (first-bad key-map (:message @statement) signatures)
+        signers (map :key signatures)]
+    (cond
+      bad (rules/breaks (str "the signature of key " (:key bad) " does not verify")
+            {:numbers {:key (:key bad)} :error :signature/bad})
+      (empty? signers) nil
+      :else (rules/holds (str "the signatures of " (key-list signers) " verify")))))
+
+(defn algorithm-finding
+  "Unknown where one of `signatures` is by a key whose algorithm is not known here."
+  [{:keys [key-map signatures]}]
+  (when-let [alien (first (remove #(known-algorithm? (:algorithm (get key-map (:key %)))) signatures))]
+    (rules/unknown (str "key " (:key alien) " is of algorithm " (:algorithm (get key-map (:key alien)))
+                     ", which is not known here")
+      {:numbers {:key (:key alien)} :error :signature/unknown-algorithm})))
+
+(def signature-rules
+  "The last two rules of every statement."
+  [{:id :signature/verifies :doc "Every signature verifies with the key it names." :check signature-finding}
+   {:id :signature/known-algorithm :doc "The algorithm of every signer is known here." :check algorithm-finding}])
+
+(defn stray-finding
+  "Whether each of `signatures` is by a key that the rule names (`:named`, a set of
+  indexes) and that can sign. `:named` is nil where the list is not at hand."
+  [{:keys [key-map signatures named]}]
+  (let [agrees? #(= :x25519 (:algorithm (get key-map %)))
+        signers (map :key signatures)]
+    (if-let [stray (first (filter #(or (agrees? %) (and named (not (named %)))) signers))]
+      (rules/breaks (if (agrees? stray)
+                      (str "key " stray " is an X25519 key and cannot sign")
+                      (str "key " stray " is none of those that may sign this"
+                        (when (seq named) (str " (" (key-list (sort named)) ")"))))
+        {:error :signature/stray :numbers {:key stray}})
+      (when (seq signers)
+        (rules/holds (str "signed by " (key-list signers)))))))

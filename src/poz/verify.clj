@@ -1,0 +1,113 @@
+(ns poz.verify
+  "One verdict for a record: what holds, what does not, by which rule and which numbers
+  (format.md §10). Never a bare boolean.
+
+  `verify` gives
+
+      {:outcome  :valid                 ; worst of the chain's and the zones'
+       :problems #{}                    ; every error keyword in the tree
+       :warnings [{:warning … :message …}]
+       :chain    {:outcome :complete :revisions [judgement …]}
+       :zones    {:service {:outcome :authority :grant :deny :zone-hash :entries}}}
+
+  and for bytes that are no record `{:outcome :malformed :error anomaly}`. Identity entries
+  carry a `:status` of their own, which never changes the outcome. Judgements keep every
+  step (`poz.rules`), so a verdict explains itself: `steps` lists them all.
+
+  Nothing here reads a clock or fetches anything: `:now` and `:providers` are arguments."
+  (:require
+   [poz.error :as error]
+   [poz.identity :as identity]
+   [poz.lint :as lint]
+   [poz.master.chain :as chain]
+   [poz.record :as record]
+   [poz.rules :as rules]
+   [poz.signing :as signing]
+   [poz.zone :as zone]))
+
+(set! *warn-on-reflection* true)
+
+(defn- assess
+  "Chain and zones of a record, without the status of identity entries."
+  [record now]
+  (let [key-map (:public-key-map record)
+        context {:key-map key-map :hashes (signing/key-hashes key-map) :now now
+                 :chain (chain/revisions record)}]
+    {:record record
+     :chain (chain/judge-chain record context)
+     :zones (into {} (map (fn [z] [z (zone/judge-zone record z context)])) (zone/zones record))}))
+
+(defn- original-hash [record]
+  (get-in record [:master-zone :original-master-hash]))
+
+(defn- better
+  "Of two assessed records of one provider the one to ask: valid first, then newest."
+  [a b]
+  (let [rank (fn [{:keys [chain record]}]
+               [(if (= :valid (:outcome chain)) 1 0) (get-in record [:master-zone :serial])])]
+    (if (neg? (compare (rank a) (rank b))) b a)))
+
+(defn- assessed-providers [providers now]
+  (reduce (fn [acc p]
+            (update acc (original-hash p) #(if % (better % (assess p now)) (assess p now))))
+    {} providers))
+
+(defn- judge-entries [zones record providers]
+  (if (:identity zones)
+    (update-in zones [:identity :entries]
+      (fn [judged]
+        (mapv (fn [j entry]
+                (merge j (identity/judge-entry entry (original-hash record)
+                           (get providers (:authority-hash entry)))))
+          judged (zone/entries :identity (:identity-zone record)))))
+    zones))
+
+(defn- parts [{:keys [chain zones]}]
+  (concat (:revisions chain)
+    (mapcat (juxt :authority :grant :deny) (vals zones))))
+
+(def ^:private option-keys #{:now :providers})
+
+(defn check-options!
+  "Throws IllegalArgumentException where `options` has a key that is not in `known`."
+  [options known]
+  (when-let [k (first (remove known (keys options)))]
+    (throw (IllegalArgumentException. (str "Unknown option " k "; known are " (sort known))))))
+
+(defn verify
+  "The verdict on `record`, a decoded record or the anomaly that decoding gave.
+
+  Options: `:now`, the clock in milliseconds (required); `:providers`, decoded records
+  against which identity entries are checked, verified like any other."
+  [record {:keys [now providers] :as options}]
+  (check-options! options option-keys)
+  (when-not (int? now)
+    (throw (IllegalArgumentException. "verify needs :now, the clock in milliseconds.")))
+  (if (error/anomaly? record)
+    {:outcome :malformed :error record :problems #{(:poz/error record)} :warnings []}
+    (let [{:keys [chain zones] :as assessed} (assess record now)
+          verdict {:outcome (rules/worst (cons (:outcome chain) (map :outcome (vals zones))))
+                   :problems (into (sorted-set) (mapcat rules/problems) (parts assessed))
+                   :chain chain
+                   :zones (judge-entries zones record (assessed-providers providers now))}]
+      (assoc verdict :warnings (lint/warnings record verdict now)))))
+
+(defn verify-bytes
+  "The verdict on the file in the byte string `b`, binary or text. Options as for
+  `verify`, and `:max-size` as for `poz.record/decode`."
+  [b {:keys [max-size] :as options}]
+  (verify (record/parse b (if max-size {:max-size max-size} {})) (dissoc options :max-size)))
+
+(defn steps
+  "Every step of the verdict in order, each with `:part`, the path of what it judges:
+  `[:chain 2]`, `[:service :grant]`, `[:identity :entry 0]`."
+  [{:keys [chain zones]}]
+  (let [of (fn [part judgement] (map #(assoc % :part part) (:steps judgement)))]
+    (concat
+      (mapcat (fn [r] (of [:chain (:serial r)] r)) (:revisions chain))
+      (mapcat (fn [z]
+                (let [judged (zones z)]
+                  (concat
+                    (mapcat (fn [part] (of [z part] (judged part))) [:authority :grant :deny])
+                    (mapcat (fn [i e] (of [z :entry i] e)) (range) (:entries judged)))))
+        (filter zones zone/names)))))
