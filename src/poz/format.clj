@@ -13,7 +13,8 @@
   Rules that need a hash, a signature or a sum are not here: see `poz.verify`."
   (:refer-clojure :exclude [format])
   (:require
-   [clojure.string :as str]))
+   [clojure.string :as str]
+   [poz.format.bodies :as bodies]))
 
 (set! *warn-on-reflection* true)
 
