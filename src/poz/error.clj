@@ -90,7 +90,23 @@
 
    :draft/applied {:anomaly :usage :doc "this revision has been applied and is no draft any more" :fix "Begin a new draft."}
    :draft/different {:anomaly :conflict :doc "the drafts have different contents" :fix "Agree on one draft, then sign that."}
-   :update/key-map {:anomaly :conflict :doc "the key map differs in keys that a statement cites or is signed by" :fix "Keys are only ever appended."}
+   :update/rollback {:anomaly :conflict :doc "the update is older than what is held" :fix "Somebody serves an old copy: ask elsewhere."}
+   :update/fork {:anomaly :conflict :doc "the update and what is held are two revisions with one parent" :fix "A security event: compare both, and find out who signed twice."}
+   :update/grant-serial {:anomaly :conflict :doc "the grant's serial is not one more than that of the zone it replaces" :fix "Begin from the zone that is held."}
+   :update/previous-zone-hash {:anomaly :conflict :doc "previous_zone_hash is not the hash of the zone that is held" :fix "Begin from the zone that is held."}
+   :update/deny-serial {:anomaly :conflict :doc "the deny's serial is not one more than that of the zone it replaces" :fix "Begin from the zone that is held."}
+   :update/not-public {:anomaly :invalid :doc "the file has private or reserved sections" :fix "Send the public view."}
+   :update/other-record {:anomaly :invalid :doc "the update belongs to another record" :fix "Check which record was meant."}
+   :update/history-gap {:anomaly :invalid :doc "the update's history does not reach back to the revision that is held" :fix "Send a longer history."}
+   :update/key-map {:anomaly :invalid :doc "the key map differs in keys that a statement held cites or is signed by" :fix "Keys are only ever appended."}
+   :update/timestamp-ahead {:anomaly :invalid :doc "a new statement is dated more than 5 minutes ahead of the clock" :fix "Check the clock of the machine that made it."}
+   :update/grant-timestamp {:anomaly :invalid :doc "the grant is not later than what it replaces" :fix "Check the clock of the machine that made it."}
+   :update/deny-timestamp {:anomaly :invalid :doc "the deny is not later than the one it replaces" :fix "Check the clock of the machine that made it."}
+   :update/deny-not-empty {:anomaly :invalid :doc "a new grant comes with denials" :fix "Grant first, then deny."}
+   :update/deny-not-superset {:anomaly :invalid :doc "a deny drops or changes an item, or adds none" :fix "Denials are only ever added."}
+   :update/removal-below-deny {:anomaly :invalid :doc "an entry goes that was not denied, and the signers' deny values do not reach 100" :fix "Deny the entry first, or collect more signatures."}
+   :update/revoked-dropped {:anomaly :invalid :doc "a revocation is missing or changed, and the signers' deny values do not reach 100" :fix "Carry every revocation over."}
+   :update/revoked-added {:anomaly :invalid :doc "a revocation is new, and the signers' deny values do not reach 100" :fix "Deny it instead."}
 
    :keyring/wrong-passphrase {:anomaly :invalid :doc "the passphrase does not open the Private Key Map, or its bytes were changed" :fix "Try another passphrase; check that the file is whole."}
    :keyring/key-mismatch {:anomaly :invalid :doc "a secret in the Private Key Map does not belong to its public key" :fix "Do not use this file to sign."}

@@ -214,14 +214,11 @@
             (cond-> {:path [:master-zone] :rule because :status (status draft)}
               needs (assoc :needs needs))))))))
 
-(defn- used-map [{:keys [public-key-map] :as record}]
-  (take (inc (long (reduce max -1 (record/used-keys record)))) public-key-map))
-
 (defn adopt
   "`record`, a holder's file, with the revision, key map and history of `applied`, what
   `finish` made of a draft of it; or the anomaly of what does not fit."
   [record applied]
-  (let [used (used-map record)]
+  (let [used (record/used-part record)]
     (cond
       (not= (former applied) (:master-zone record))
       (error/anomaly :chain/previous-hash {:path [:master-zone]})

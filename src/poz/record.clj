@@ -222,13 +222,16 @@
     (mapcat (fn [k] (when-let [v (get record k)] (cited (:codec (section-by-key k)) v))))
     statement-keys))
 
+(defn used-part
+  "The key map of `record` up to the last key that a statement cites or is signed by."
+  [record]
+  (vec (take (inc (long (reduce max -1 (used-keys record)))) (:public-key-map record))))
+
 (defn public-view
   "What may leave the holder's hands: the known public sections and the history, the key
   map cut after the last key that a statement cites or is signed by (format.md §2)."
   [record]
-  (let [last-used (reduce max -1 (used-keys record))]
-    (-> (select-keys record (into [:public-key-map] statement-keys))
-      (update :public-key-map #(vec (take (inc (long last-used)) %))))))
+  (assoc (select-keys record statement-keys) :public-key-map (used-part record)))
 
 (defn public?
   "True if `record` has nothing that a public view leaves out but unused keys and

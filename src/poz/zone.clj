@@ -8,6 +8,7 @@
   another took away."
   (:require
    [poz.codec :as codec]
+   [poz.codec.order :as order]
    [poz.crypto :as crypto]
    [poz.format :as format]
    [poz.master.chain :as chain]
@@ -22,16 +23,21 @@
   "The zones, in the order of their codes."
   (mapv :zone format/zones))
 
-(defn- section-keys [zone]
-  {:authority (keyword (str (name zone) "-authority"))
-   :zone (keyword (str (name zone) "-zone"))})
+(defn authority-key
+  "The key of a record under which the authority of `zone` is."
+  [zone]
+  (keyword (str (name zone) "-authority")))
+
+(defn zone-key
+  "The key of a record under which the section of `zone` is."
+  [zone]
+  (keyword (str (name zone) "-zone")))
 
 (defn sections
   "`{:authority … :zone …}` of `record`'s zone, or nil where it has none."
   [record zone]
-  (let [{a :authority z :zone} (section-keys zone)]
-    (when (contains? record z)
-      {:authority (get record a) :zone (get record z)})))
+  (when-let [section (get record (zone-key zone))]
+    {:authority (get record (authority-key zone)) :zone section}))
 
 (defn zones
   "The names of the zones that `record` has."
@@ -69,12 +75,24 @@
   [{:keys [content bindings]} {:keys [deny]}]
   (crypto/sha3-256 content bindings (codec/encode deny-digest (dissoc deny :signatures))))
 
-(def ^:private entry-codecs
-  (into {} (map (fn [{:keys [zone body]}]
-                  (let [node (:node (codec/codec (:types format/format) body))
-                        listed (if (= :struct (:kind node)) (:node (first (:fields node))) node)]
-                    [zone (codec/of-node (:item listed))])))
+(def ^:private entry-lists
+  "Zone → the node of the list that its entries are in."
+  (into {}
+    (map (fn [{:keys [zone body]}]
+           (let [node (:node (codec/codec (:types format/format) body))]
+             [zone (if (= :struct (:kind node)) (:node (first (:fields node))) node)])))
     format/zones))
+
+(def ^:private entry-codecs
+  (update-vals entry-lists #(codec/of-node (:item %))))
+
+(def ^:private entry-ids
+  (update-vals entry-lists #(order/key-fn (or (:id (:props %)) (:sort (:props %))))))
+
+(defn entry-id
+  "The function that gives an entry of `zone` its id: what makes two entries \"the same one\"."
+  [zone]
+  (entry-ids zone))
 
 (defn entries
   "The entries of a zone's body: of the Auth Zone its groups."

@@ -23,115 +23,6 @@
 
 (set! *warn-on-reflection* true)
 
-(defn- leaf
-  "A generator of what `f` makes with a source of randomness; shrinks to `simplest`.
-  One draw of test.check's makes a whole leaf: some hundred of them make a record."
-  [simplest f]
-  (gen/fmap (fn [seed] (if (zero? (long seed)) simplest (f (SplittableRandom. seed))))
-    (gen/choose 0 Integer/MAX_VALUE)))
-
-(defn- below
-  "A random integer from 0 to `n` - 1."
-  ^long [^SplittableRandom r ^long n]
-  (.nextLong r n))
-
-(defn- within ^long [^SplittableRandom r ^long low ^long high]
-  (if (= high Long/MAX_VALUE)
-    (max low (bit-and high (.nextLong r)))
-    (.nextLong r low (inc high))))
-
-(defn- pick [r choices]
-  (nth choices (below r (count choices))))
-
-(defn- int-gen [{:keys [low high]} _]
-  (let [low (long low) high (long high)]
-    (leaf low (fn [r] (case (below r 8)
-                        0 low
-                        1 high
-                        (2 3 4) (within r low (min high (+ low 20)))
-                        (within r low high))))))
-
-(defn- random-bytes [^SplittableRandom r n]
-  (let [a (byte-array n)]
-    (when (pos? (below r 16))
-      (.nextBytes r a))
-    (bytes/wrap a)))
-
-(defn byte-strings
-  "A generator of byte strings of `low` to `high` bytes, one in 16 all zero."
-  [low high]
-  (leaf (bytes/zeros low) (fn [r] (random-bytes r (within r low high)))))
-
-(defn- bytes-gen [{:keys [props]} _]
-  (let [{:keys [size prefix min max]} props
-        low (long (or size min 0)) high (long (or size max (node/int-max prefix)))
-        few (clojure.core/min high (+ low 80)) many (clojure.core/min high (+ few 256))]
-    (leaf (bytes/zeros low)
-      (fn [r] (random-bytes r (case (below r 24)
-                                0 low
-                                1 (within r few many)
-                                (within r low few)))))))
-
-;; ## Text
-
-(def ^:private plain-marks
-  "What a handle may hold: one to four bytes each, combining, invisible, the last of all."
-  ["a" "b" "Z" "0" "9" "-" "_" "." "~" "é" "ß" "Ж" "ÿ" "字" "が" "한" "\u0301" "\u200d" "\ufeff"
-   "\ufffd" "\uffff" "😀" "\udbff\udfff"])
-
-(def ^:private all-marks
-  (into plain-marks [" " "@" "/" ":" "\u00a0" "\u2028" "\u3000"]))
-
-(defn- size-of ^long [s]
-  (count (bytes/utf8 s)))
-
-(defn- fill
-  "As many of `mark` as fit in `size` bytes of UTF-8, and then of a."
-  [mark size]
-  (let [s (str/join (repeat (quot (long size) (size-of mark)) mark))]
-    (str s (str/join (repeat (- (long size) (size-of s)) "a")))))
-
-(defn- random-text [r marks low high]
-  (let [n (within r low (min 12 (long high)))
-        s (str/join (repeatedly n #(pick r marks)))]
-    (if (<= (size-of s) (long high)) s (fill (pick r marks) high))))
-
-(defn- marks-gen [marks low high]
-  (leaf (fill "a" low)
-    (fn [r] (if (zero? (below r 10))
-              (fill (pick r marks) (min 300 (long high)))
-              (random-text r marks low high)))))
-
-(def ^:private labels
-  ["example" "org" "com" "a" "0" "x-y" "a--b" "xn--bcher-kva" "xn--p1ai" (fill "l" 63)])
-
-(defn- random-label [r]
-  (if (zero? (below r 2))
-    (pick r labels)
-    (str/join (repeatedly (within r 1 10) #(pick r "abcdefghijklmnopqrstuvwxyz0123456789")))))
-
-(defn- domain-gen [high]
-  (let [longest (subs (str/join "." (repeat 5 (fill "d" 63))) 0 high)]
-    (leaf "a"
-      (fn [r] (let [s (str/join "." (repeatedly (within r 1 4) #(random-label r)))]
-                (if (or (< (long high) (count s)) (zero? (below r 16))) longest s))))))
-
-(defn- text-gen [{:keys [props]} _]
-  (let [{:keys [min max form] :or {min 0 max 65535}} props]
-    (case form
-      :domain (domain-gen max)
-      :handle (marks-gen plain-marks min max)
-      (marks-gen all-marks min max))))
-
-;; ## Codes and indexes
-
-(defn- enum-gen [{:keys [props]} _]
-  (let [{:keys [as codes open]} props
-        named (mapv second codes)
-        unknown (when open (into [] (remove (into #{} (map first) codes)) (range (inc (node/int-max as)))))]
-    (leaf (first named)
-      (fn [r] (pick r (if (and open (zero? (below r 6))) unknown named))))))
-
 (defn- fitting [algorithms use]
   (filterv #(nil? (order/key-use-fault algorithms use %)) (range (count algorithms))))
 
@@ -139,15 +30,15 @@
   (if algorithms
     (when-let [indexes (seq (fitting algorithms (:use props)))]
       (gen/elements indexes))
-    (int-gen {:low 0 :high (node/int-max :u16)} nil)))
+    (scalar/int-gen {:low 0 :high (node/int-max :u16)} nil)))
 
 ;; ## Composites
 
 (declare generator)
 
 (defn- encoder [item]
-  (let [writes {:write (write/compile-writer item 0)}]
-    (fn [v] (codec/encode writes v))))
+  (let [compiled (codec/of-node item)]
+    (fn [v] (codec/encode compiled v))))
 
 (defn- distinct-by [f items]
   (vals (reduce (fn [seen v] (let [k (f v)] (if (contains? seen k) seen (assoc seen k v)))) {} items)))
@@ -214,10 +105,10 @@
 (def compilers
   "Kind → function of a node and the options that gives a generator, or nil where no
   value can be made. nil as a value stands for none: an absent optional, a literal."
-  {:u8 int-gen :u16 int-gen :u32 int-gen :u64 int-gen
-   :bytes bytes-gen
-   :text text-gen
-   :enum enum-gen
+  {:u8 scalar/int-gen :u16 scalar/int-gen :u32 scalar/int-gen :u64 scalar/int-gen
+   :bytes scalar/bytes-gen
+   :text scalar/text-gen
+   :enum scalar/enum-gen
    :index index-gen
    :literal (fn [_ _] (gen/return nil))
    :list list-gen

@@ -77,8 +77,8 @@
                 [{:path [] :message (str rule ", not " found)}])))))
 
 (defn- encoder [item]
-  (let [writes {:write (write/compile-writer item 0)}]
-    (fn [v] (codec/encode writes v))))
+  (let [compiled (codec/of-node item)]
+    (fn [v] (codec/encode compiled v))))
 
 (defn- order-problems [rank compare-ranks v]
   (let [ranks (mapv rank v)]

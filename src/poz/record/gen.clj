@@ -40,7 +40,7 @@
   (gen/fmap (fn [sections] {:unknown-sections (into (sorted-map) sections)})
     (gen/vector (gen/tuple (gen/such-that (complement record/section-by-code)
                              (gen/choose 0 (node/int-max :u16)))
-                  (codec-gen/byte-strings 0 40))
+                  (scalar/byte-strings 0 40))
       1 3)))
 
 (defn- rest-gen

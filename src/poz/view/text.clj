@@ -43,7 +43,7 @@
 (defn unsafe?
   "True if the code point `c` must not reach a terminal as it is."
   [^long c]
-  (and (not= 0x20 c)
+  (and (not (<= 0x20 c 0x7e))
     (or (contains? unsafe-types (type-of c)) (boolean (in? invisible c)))))
 
 (def ^:private max-marks 2)
