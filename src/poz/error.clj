@@ -77,6 +77,9 @@
    :authority/history-missing {:anomaly :unknown :doc "the revision that the authority cites is not in the history at hand" :fix "Get the record with its complete history."}
    :zone/grant-below-threshold {:anomaly :invalid :doc "the signers' grant values do not reach 100" :fix "Collect the missing signatures."}
    :zone/deny-below-threshold {:anomaly :invalid :doc "the signers' deny values do not reach 100" :fix "Collect the missing signatures."}
+   :zone/no-delegation {:anomaly :invalid :doc "no key is delegated for this zone" :fix "Delegate keys for it in a master revision first."}
+   :zone/absent {:anomaly :unknown :doc "the record has no such zone" :fix "Grant one first."}
+   :zone/no-such-entry {:anomaly :unknown :doc "the zone has no entry with that hash" :fix "List the zone's entries."}
    :zone/deny-timestamp {:anomaly :invalid :doc "the deny statement is older than its grant" :fix "Check the clock of the machine that made it."}
 
    :identity/revoked {:anomaly :invalid :doc "the provider denies the issue hash of this entry" :fix "Ask the provider."}
@@ -87,6 +90,35 @@
    :identity/no-provider-zone {:anomaly :unknown :doc "the provider's Identity Zone is not at hand, so nobody can tell what it revoked" :fix "Get the provider's whole record."}
    :identity/provider-not-verified {:anomaly :unknown :doc "the provider's chain does not verify" :fix "Get the provider's record with its complete history."}
    :identity/provider-zone-not-valid {:anomaly :unknown :doc "the provider's Identity Zone does not hold" :fix "Ask the provider to sign its zone again."}
+
+   :request/timestamp {:anomaly :invalid :doc "the request is dated more than 5 minutes from the provider's clock" :fix "Ask again; check the clock."}
+   :request/below-threshold {:anomaly :invalid :doc "the signers' grant values in the asking record's Identity delegation do not reach 100" :fix "Collect the missing signatures."}
+   :request/record {:anomaly :invalid :doc "the record that asks does not hold" :fix "See what poz verify says of it."}
+   :request/not-reserved {:anomaly :conflict :doc "the handle is not reserved for this record" :fix "Request it first."}
+   :request/entry-missing {:anomaly :invalid :doc "the record's Identity Zone does not hold the entry that was issued" :fix "Accept the entry, then submit."}
+   :request/taken {:anomaly :conflict :doc "the handle is live or reserved for another record" :fix "Choose another handle."}
+   :policy/not-a-provider {:anomaly :refused :doc "this record delegates no Identity key, so it issues nothing" :fix "Ask a provider."}
+   :policy/domain {:anomaly :refused :doc "the provider does not issue under that domain" :fix "Check the address."}
+   :policy/refused {:anomaly :refused :doc "the provider's policy says no" :fix "Ask the provider why."}
+   :policy/former-entry-not-denied {:anomaly :refused :doc "the handle had another owner, whose entry the provider has not denied" :fix "The provider denies the former entry's issue hash first."}
+   :policy/issue-denied {:anomaly :refused :doc "the provider denies this very entry" :fix "The provider takes the denial back first."}
+
+   :login/no-valid-zone {:anomaly :invalid :doc "the record has no Auth Zone that holds" :fix "See what poz verify says of it."}
+   :login/other-site {:anomaly :invalid :doc "the login is for another site" :fix "Start again from this site's challenge."}
+   :login/other-record {:anomaly :invalid :doc "the login is of another record" :fix "Use the record that logs in."}
+   :login/other-challenge {:anomaly :invalid :doc "the login answers another challenge" :fix "Start again from this challenge."}
+   :login/time {:anomaly :invalid :doc "the login is dated more than 5 minutes from the clock" :fix "Start again; check the clocks."}
+   :login/no-such-group {:anomaly :invalid :doc "the Auth Zone has no such live group" :fix "Choose a group of the zone."}
+   :login/key-revoked {:anomaly :invalid :doc "a key of the group is revoked" :fix "Use another group."}
+   :login/not-all-keys {:anomaly :invalid :doc "not all keys of the group have signed, or another has" :fix "Have every key of the group sign."}
+
+   :memory/rollback {:anomaly :conflict :doc "an older serial than was seen before" :fix "Somebody serves an old copy: ask elsewhere."}
+   :memory/fork {:anomaly :conflict :doc "the same serial as was seen before, with another hash" :fix "A security event: keep both, and find out who signed twice."}
+   :fork/none {:anomaly :invalid :doc "the two records do not prove a fork" :fix "They agree, or one continues the other."}
+   :fork/evidence {:anomaly :malformed :doc "not evidence of a fork: it holds exactly two records in text form" :fix "Make it with poz fork."}
+
+   :past/before {:anomaly :unknown :doc "no revision of that time or serial is at hand" :fix "Get the record with its complete history."}
+   :policy/objection {:anomaly :invalid :doc "the policy does not take what the verdict found" :fix "See the verdict, or choose another policy."}
 
    :draft/applied {:anomaly :usage :doc "this revision has been applied and is no draft any more" :fix "Begin a new draft."}
    :draft/different {:anomaly :conflict :doc "the drafts have different contents" :fix "Agree on one draft, then sign that."}
@@ -118,6 +150,8 @@
    :file/exists {:anomaly :usage :doc "the file exists and is not overwritten" :fix "Choose another name, or say --force."}
    :file/unreadable {:anomaly :unknown :doc "the file cannot be read or written" :fix "Check its permissions."}
    :cli/usage {:anomaly :usage :doc "the command line is not understood" :fix "See --help."}
+   :cli/entry {:anomaly :malformed :doc "not an entry of that zone, written in JSON" :fix "See poz doc for the fields of an entry."}
+   :cli/block {:anomaly :malformed :doc "not the text form that was expected" :fix "Check which file was meant."}
    :cli/passphrase {:anomaly :unknown :doc "a passphrase is needed and none was given" :fix "Use --passphrase-file, POZ_PASSPHRASE or a terminal."}
    :fault/internal {:anomaly :fault :doc "a defect in poz" :fix "Please report it with the command that shows it."}})
 

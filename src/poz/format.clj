@@ -250,14 +250,7 @@
    [:struct {}
     [:serial {:doc "as in the deny"} :u32]
     [:timestamp {:doc "as in the deny"} :time]
-    [:denied {:doc "as in the deny"} :denials]]
-   :login-content
-   [:struct {}
-    [:site {:doc "where the login goes"} :domain]
-    [:nonce {:doc "the site's challenge"} [:bytes {:size 32}]]
-    [:original-master-hash {:doc "who logs in"} :hash]
-    [:group {:doc "the Auth Zone's group"} :u8]
-    [:time {:doc "when"} :time]]})
+    [:denied {:doc "as in the deny"} :denials]]})
 
 (defn- grant-content [body]
   [:struct {}
@@ -303,6 +296,7 @@
   "What is ever signed: the context that names it and the type of its content."
   (into {:master {:context "POZ0 master" :content :master-content}
          :identity-entry {:context "POZ0 identity entry" :content :identity-content}
+         :identity-request {:context "POZ0 identity request" :content :identity-request-content}
          :login {:context "POZ0 login" :content :login-content}}
     (mapcat (fn [{:keys [zone]}]
               [[(section-key zone "-grant") {:context (str "POZ0 " (name zone) " grant")

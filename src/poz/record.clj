@@ -139,7 +139,8 @@
 (defn- encoded-sections
   "`[[code bytes]]` of the record's sections, by code."
   [record]
-  (let [algorithms (algorithms (:public-key-map record))]
+  (let [key-map (:public-key-map record)
+        algorithms (algorithms (when (vector? key-map) key-map))]
     (into (sorted-map)
       (concat
         (for [{:keys [code key]} format/sections :when (contains? record key)
@@ -152,6 +153,10 @@
     (error/fail! :format/type {:path [] :expected "a record map" :found (pr-str (type record))}))
   (when-let [k (first (remove (conj (set (keys section-by-key)) :unknown-sections) (keys record)))]
     (error/fail! :format/type {:path [] :expected "only keys of sections" :found (pr-str k)}))
+  (when (contains? record :unknown-sections)
+    (let [unknown (:unknown-sections record)]
+      (when-not (and (map? unknown) (seq unknown))
+        (error/fail! :format/type {:path [:unknown-sections] :expected "a map with a section, or no such key" :found (pr-str unknown)}))))
   (doseq [[code b] (:unknown-sections record)]
     (when (or (section-by-code code) (not (and (int? code) (<= 0 (long code) 0xffff))) (not (bytes/bytes? b)))
       (error/fail! :format/type {:path [:unknown-sections code]
@@ -180,7 +185,9 @@
   (let [sections (encoded-sections record)]
     (when-let [[code facts] (presence-fault (keys sections))]
       (error/fail! code (assoc facts :path [])))
-    (pack sections)))
+    (let [file (pack sections)]
+      (check-size-limit! (count file) {})
+      file)))
 
 ;; ## Text form
 

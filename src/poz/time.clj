@@ -22,7 +22,8 @@
   (if (re-matches #"\d{1,15}" s)
     (parse-long s)
     (try (.toEpochMilli (Instant/from (.parse java.time.format.DateTimeFormatter/ISO_OFFSET_DATE_TIME s)))
-         (catch DateTimeParseException _ nil))))
+         (catch DateTimeParseException _ nil)
+         (catch ArithmeticException _ nil))))
 
 (defn ahead?
   "True if `timestamp` is later than `now`."

@@ -12,17 +12,18 @@
     anomaly of the first rule that is broken; category `:conflict` where the update is not
     the successor of what is held
   - `judge-successor` tells whether one zone may replace another, step by step"
-  (:require [poz.bytes :as bytes]
-            [poz.error :as error]
-            [poz.format :as format]
-            [poz.master.chain :as chain]
-            [poz.master.survivorship :as survivorship]
-            [poz.record :as record]
-            [poz.rules :as rules]
-            [poz.signing :as signing]
-            [poz.time :as time]
-            [poz.verify :as verify]
-            [poz.zone :as zone]))
+  (:require
+   [poz.bytes :as bytes]
+   [poz.error :as error]
+   [poz.format :as format]
+   [poz.master.chain :as chain]
+   [poz.master.survivorship :as survivorship]
+   [poz.record :as record]
+   [poz.rules :as rules]
+   [poz.signing :as signing]
+   [poz.time :as time]
+   [poz.verify :as verify]
+   [poz.zone :as zone]))
 
 (set! *warn-on-reflection* true)
 

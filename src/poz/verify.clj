@@ -27,8 +27,9 @@
 
 (set! *warn-on-reflection* true)
 
-(defn- assess
-  "Chain and zones of a record, without the status of identity entries."
+(defn assess
+  "Chain and zones of a record judged at the time `now`, without the status of identity
+  entries: `{:record :chain :zones}`, what `poz.identity` asks of a provider."
   [record now]
   (let [key-map (:public-key-map record)
         context {:key-map key-map :hashes (signing/key-hashes key-map) :now now

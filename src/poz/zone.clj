@@ -106,6 +106,13 @@
   [zone entry]
   (crypto/sha3-256 (codec/encode (entry-codecs zone) entry)))
 
+(defn sort-entries
+  "`entries` in the order in which the body of `zone` has them."
+  [zone entries]
+  (vec (if (= :encoding (:sort (:props (entry-lists zone))))
+         (sort-by #(codec/encode (entry-codecs zone) %) entries)
+         (sort-by (entry-id zone) entries))))
+
 (defn denied
   "The targets that the zone denies, a set: those in `revoked` and those in `denied`."
   [{:keys [grant deny]}]

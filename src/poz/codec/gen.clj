@@ -10,16 +10,12 @@
   no generator but nil: an optional is then absent, a list empty, and what needs the
   index has no generator either."
   (:require
-   [clojure.string :as str]
    [clojure.test.check.generators :as gen]
-   [poz.bytes :as bytes]
    [poz.codec :as codec]
+   [poz.codec.gen.scalar :as scalar]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
-   [poz.codec.repair :as repair]
-   [poz.codec.write :as write])
-  (:import
-   (java.util SplittableRandom)))
+   [poz.codec.repair :as repair]))
 
 (set! *warn-on-reflection* true)
 

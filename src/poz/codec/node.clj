@@ -111,6 +111,8 @@
     :optional (let [item (parse registry (first args))]
                 (assoc (dissoc node :args) :item item :min 1 :max (+' 1 (:max item))))
     :sized (let [item (parse registry (first args)) n (width (:prefix props))]
+             (when (< (int-max (:prefix props)) (:max item))
+               (bad! form "its prefix cannot count what it holds"))
              (assoc (dissoc node :args) :item item :min (+ n (long (:min item))) :max (+' n (:max item))))
     :struct (parse-struct registry node)
     :select (parse-select registry node)

@@ -27,15 +27,15 @@
 
 (defn- field-rank [{:keys [fields]} k]
   (let [rank (rank-fn (:node (first (filter #(= k (:key %)) fields))))]
-    (fn [item] (rank (get item k)))))
+    (if (= identity rank) k (comp rank k))))
 
-(defn- compare-by [ranks]
-  (fn [a b]
-    (loop [ranks ranks]
-      (if-let [[rank & more] (seq ranks)]
+(defn- compare-by [[rank & more]]
+  (if more
+    (let [compare-rest (compare-by more)]
+      (fn [a b]
         (let [c (compare (rank a) (rank b))]
-          (if (and (zero? c) more) (recur more) c))
-        0))))
+          (if (zero? c) (compare-rest a b) c))))
+    (fn [a b] (compare (rank a) (rank b)))))
 
 (defn item-comparator
   "For a list node sorted by values: the comparator of its items, else nil."
@@ -51,15 +51,22 @@
   (cond (:distinct props) identity
         (:id props) (key-fn (:id props))))
 
+(defn count-check
+  "For a list node: the function of a number of items that gives why the list may not
+  have that many, as facts, or nil."
+  [{:keys [least most props]}]
+  (let [least (long least) most (long most) counts (:counts props)]
+    (fn [^long n]
+      (when-not (and (<= least n) (<= n most) (or (nil? counts) (some #{n} counts)))
+        {:rule (if counts
+                 (str "one of " (pr-str counts) " items")
+                 (str least " to " most " items"))
+         :found n}))))
+
 (defn count-fault
   "Why a list of `n` items has not the length that its node asks for, as facts, or nil."
-  [{:keys [least most props]} ^long n]
-  (when-not (and (<= (long least) n) (<= n (long most))
-              (or (nil? (:counts props)) (some #{n} (:counts props))))
-    {:rule (if-let [counts (:counts props)]
-             (str "one of " (pr-str counts) " items")
-             (str least " to " most " items"))
-     :found n}))
+  [node n]
+  ((count-check node) n))
 
 (defn pair-fault
   "What is wrong where comparing an item with the one before it gave `c` (negative:
@@ -71,6 +78,11 @@
     (pos? c) [:format/unsorted {:rule "items ascend"
                                 :found (str "item " i " below item " (dec i))}]))
 
+(defn- key-text [i algorithm]
+  (str "key " i ", " (if (keyword? algorithm)
+                       (name algorithm)
+                       (str "of the unknown algorithm " algorithm))))
+
 (defn key-use-fault
   "Why the key index `i` does not serve for `use` (`:sign`, `:agree`, or nil for any)
   in a map whose keys have these `algorithms`, as `[error facts]`, or nil."
@@ -78,13 +90,10 @@
   (if (<= (count algorithms) i)
     [:format/index {:rule (str "a position in a map of " (count algorithms) " keys") :found i}]
     (let [algorithm (nth algorithms i)
-          agrees (= :x25519 algorithm)
-          found (delay (str "key " i ", " (if (keyword? algorithm)
-                                            (name algorithm)
-                                            (str "of the unknown algorithm " algorithm))))]
+          agrees (= :x25519 algorithm)]
       (case use
-        :sign (when agrees [:format/key-use {:rule "a key that signs" :found @found}])
-        :agree (when-not agrees [:format/key-use {:rule "an x25519 key" :found @found}])
+        :sign (when agrees [:format/key-use {:rule "a key that signs" :found (key-text i algorithm)}])
+        :agree (when-not agrees [:format/key-use {:rule "an x25519 key" :found (key-text i algorithm)}])
         nil))))
 
 (defn found-in

@@ -7,7 +7,9 @@
   is held against them first. Byte strings are slices of what is read, not copies."
   (:require
    [poz.bytes :as bytes]
+   [poz.codec.node :as node]
    [poz.codec.order :as order]
+   [poz.codec.rule :as rule]
    [poz.codec.text :as text]
    [poz.error :as error])
   (:import
@@ -76,29 +78,26 @@
       (fault! r depth :format/truncated (position r)
         {:expected (str n (if (= n 1) " byte" " bytes")) :found (.remaining b)}))))
 
-(defn- get-int ^long [^ByteBuffer b kind]
-  (case kind
-    :u8 (bit-and 0xff (.get b))
-    :u16 (bit-and 0xffff (.getShort b))
-    :u32 (bit-and 0xffffffff (.getInt b))
-    :u64 (.getLong b)))
+(defn- get-int
+  "The integer of `width` bytes at the cursor; of 8 bytes a signed one."
+  ^long [^ByteBuffer b ^long width]
+  (case width
+    1 (bit-and 0xff (.get b))
+    2 (bit-and 0xffff (.getShort b))
+    4 (bit-and 0xffffffff (.getInt b))
+    8 (.getLong b)))
 
 (defn- range-rule [low high] (str low " to " high))
 
 (defn- int-reader [{:keys [kind low high]} depth]
-  (let [low (long low) high (long high) n (case kind :u8 1 :u16 2 :u32 4 :u64 8)]
+  (let [low (long low) high (long high) n (node/width kind)]
     (fn [^Reader r]
-      (let [^ByteBuffer b (.-buffer r)]
-        (when (< (.remaining b) n) (need! r depth n))
-        (let [v (case n
-                  1 (bit-and 0xff (.get b))
-                  2 (bit-and 0xffff (.getShort b))
-                  4 (bit-and 0xffffffff (.getInt b))
-                  (.getLong b))]
-          (when-not (and (<= low v) (<= v high))
-            (fault! r depth :format/range (- (position r) n)
-              {:rule (range-rule low high) :found (if (= n 8) (Long/toUnsignedString v) v)}))
-          v)))))
+      (need! r depth n)
+      (let [v (get-int (.-buffer r) n)]
+        (when-not (and (<= low v) (<= v high))
+          (fault! r depth :format/range (- (position r) n)
+            {:rule (range-rule low high) :found (if (= n 8) (Long/toUnsignedString v) v)}))
+        v))))
 
 (defn- take-slice ^Bytes [^Reader r ^long n]
   (let [^ByteBuffer b (.-buffer r) at (.position b)]
@@ -114,12 +113,11 @@
 (defn- bytes-reader [{:keys [props] :as node} depth]
   (if (:size props)
     (fixed-reader node depth)
-    (let [prefix (:prefix props)
-          width (case prefix :u16 2 :u32 4)
+    (let [width (node/width (:prefix props))
           low (long (or (:min props) 0)) high (long (or (:max props) Integer/MAX_VALUE))]
       (fn [^Reader r]
         (need! r depth width)
-        (let [n (get-int (.-buffer r) prefix)]
+        (let [n (get-int (.-buffer r) width)]
           (need! r depth n)
           (when-not (and (<= low n) (<= n high))
             (fault! r depth :format/length (- (position r) width)
@@ -129,7 +127,7 @@
 (defn- text-reader [{:keys [props]} depth]
   (fn [^Reader r]
     (need! r depth 2)
-    (let [n (get-int (.-buffer r) :u16)]
+    (let [n (get-int (.-buffer r) 2)]
       (need! r depth n)
       (let [at (position r)
             s (text/read-utf8 (.-array r) (.position ^ByteBuffer (.-buffer r)) n)]
@@ -141,14 +139,21 @@
         (.position ^ByteBuffer (.-buffer r) (unchecked-int (+ (.position ^ByteBuffer (.-buffer r)) n)))
         s))))
 
+(defn- keywords
+  "An array of the keywords of `codes`, each at its code."
+  ^objects [codes]
+  (let [all (object-array (inc (long (transduce (map first) max 0 codes))))]
+    (doseq [[code k] codes] (aset all code k))
+    all))
+
 (defn- enum-reader [{:keys [props]} depth]
   (let [{:keys [as codes open error] :or {error :format/code}} props
-        width (case as :u8 1 :u16 2)
-        by-code (into {} (map (juxt first second)) codes)]
+        width (node/width as)
+        by-code (keywords codes) n (alength by-code)]
     (fn [^Reader r]
       (need! r depth width)
-      (let [v (get-int (.-buffer r) as)]
-        (or (by-code v)
+      (let [v (get-int (.-buffer r) width)]
+        (or (when (< v n) (aget by-code v))
           (if open
             v
             (fault! r depth error (- (position r) width)
@@ -158,7 +163,7 @@
   (let [use (:use props)]
     (fn [^Reader r]
       (need! r depth 2)
-      (let [i (get-int (.-buffer r) :u16)]
+      (let [i (get-int (.-buffer r) 2)]
         (when-let [algorithms (aget ^objects (.-context r) 0)]
           (when-let [[code facts] (order/key-use-fault algorithms use i)]
             (fault! r depth code (- (position r) 2) facts)))
@@ -180,7 +185,7 @@
   (let [read-item (compile-reader item depth)]
     (fn [^Reader r]
       (need! r depth 1)
-      (let [v (get-int (.-buffer r) :u8)]
+      (let [v (get-int (.-buffer r) 1)]
         (case v
           0 nil
           1 (read-item r)
@@ -188,12 +193,11 @@
 
 (defn- sized-reader [{:keys [item props]} depth]
   (let [read-item (compile-reader item depth)
-        prefix (:prefix props)
-        width (case prefix :u16 2 :u32 4)]
+        width (node/width (:prefix props))]
     (fn [^Reader r]
       (need! r depth width)
       (let [^ByteBuffer b (.-buffer r)
-            n (get-int b prefix)
+            n (get-int b width)
             limit (.limit b)]
         (need! r depth n)
         (.limit b (unchecked-int (+ (.position b) n)))
@@ -203,18 +207,23 @@
           (.limit b limit)
           v)))))
 
-(defn- read-count ^long [^Reader r depth {:keys [item-floor] :as node}]
-  (need! r depth 2)
-  (let [n (get-int (.-buffer r) :u16)]
-    (when-let [facts (order/count-fault node n)]
-      (fault! r depth :format/count (- (position r) 2) facts))
-    (need! r depth (* n (long item-floor)))
-    n))
+(defn- count-reader [{:keys [item-floor] :as node} depth]
+  (let [floor (long item-floor)
+        count-fault (order/count-check node)]
+    (fn [^Reader r]
+      (need! r depth 2)
+      (let [n (get-int (.-buffer r) 2)]
+        (when-let [facts (count-fault n)]
+          (fault! r depth :format/count (- (position r) 2) facts))
+        (need! r depth (* n floor))
+        n))))
 
-(defn- encoding-comparator [^Reader r before start end]
+(defn- compare-encodings
+  "Compares the bytes from `before` to `start` with those from there to the cursor."
+  [^Reader r before start]
   (let [array ^bytes (.-array r) base (.-base r)
         before (int (+ base (long before))) start (int (+ base (long start)))]
-    (Arrays/compareUnsigned array before start array start (int (+ base (long end))))))
+    (Arrays/compareUnsigned array before start array start (.position ^ByteBuffer (.-buffer r)))))
 
 (defn item-checker
   "For a list node whose items owe one another something: a function of the reader,
@@ -223,28 +232,33 @@
   [{:keys [props] :as node} depth]
   (let [by-encoding (= :encoding (:sort props))
         compare-items (order/item-comparator node)
+        in-order (or by-encoding compare-items)
         id (order/id-fn node)
         depth (inc (long depth))]
-    (when (or by-encoding compare-items id)
+    (when (or in-order id)
       (fn [^Reader r ^objects items i before start ^HashSet ids]
         (let [i (long i) item (aget items i)]
-          (when (pos? i)
-            (when-let [[code facts]
-                       (cond by-encoding (order/pair-fault (encoding-comparator r before start (position r)) i)
-                             compare-items (order/pair-fault (compare-items (aget items (dec i)) item) i))]
-              (fault! r depth code start facts)))
+          (when (and in-order (pos? i))
+            (let [c (long (if by-encoding
+                            (compare-encodings r before start)
+                            (compare-items (aget items (dec i)) item)))]
+              (when-not (neg? c)
+                (let [[code facts] (order/pair-fault c i)]
+                  (fault! r depth code start facts)))))
           (when (and id (not (.add ids (id item))))
             (fault! r depth :format/duplicate start
               {:rule "no two items share an id" :found (pr-str (id item))})))))))
 
 (defn- list-reader [{:keys [item] :as node} depth]
   (let [depth (long depth)
+        read-count (count-reader node depth)
         read-item (compile-reader item (inc depth))
-        check (item-checker node depth)]
+        check (item-checker node depth)
+        ids? (order/id-fn node)]
     (fn [^Reader r]
-      (let [n (read-count r depth node)
+      (let [n (long (read-count r))
             items (object-array n)
-            ids (when check (HashSet.))]
+            ids (when ids? (HashSet.))]
         (loop [i 0 before 0]
           (when (< i n)
             (set-path! r depth i)
@@ -254,22 +268,22 @@
               (recur (inc i) start))))
         (LazilyPersistentVector/createOwning items)))))
 
-(defn- check-rules! [^Reader r depth {:keys [props]} start readers m]
-  (doseq [{:keys [holds? code field rule]} (:rules props)]
-    (when-not (holds? m)
-      (seek! r start (- (.limit ^ByteBuffer (.-buffer r)) (.-base r)))
-      (doseq [[k read-field] readers :while (not= k field)] (read-field r))
-      (set-path! r depth field)
-      (fault! r (inc (long depth)) code (position r) {:rule rule :found (order/found-in code (get m field))}))))
+(defn- rule-fault!
+  "Faults at the field of a broken rule in the struct `m` that starts at `start`."
+  [^Reader r depth {:keys [code field rule]} start readers m]
+  (seek! r start (- (.limit ^ByteBuffer (.-buffer r)) (.-base r)))
+  (doseq [[k read-field] readers :while (not= k field)] (read-field r))
+  (set-path! r depth field)
+  (fault! r (inc (long depth)) code (position r) {:rule rule :found (order/found-in code (get m field))}))
 
 (defn- compact ^objects [^objects kvs ^long n]
   (if (= n (alength kvs)) kvs (Arrays/copyOf kvs (int n))))
 
-(defn- struct-reader [{:keys [fields props] :as node} depth]
+(defn- struct-reader [{:keys [fields props]} depth]
   (let [depth (long depth)
         keys (object-array (map :key fields))
         readers (object-array (map #(compile-reader (:node %) (inc depth)) fields))
-        rules? (seq (:rules props))
+        broken-rule (rule/first-broken (:rules props))
         n (alength keys)]
     (fn [^Reader r]
       (let [start (position r)
@@ -286,8 +300,8 @@
                     (aset kvs (inc j) v)
                     (recur (inc i) (+ j 2))))))
             (let [m (PersistentArrayMap. (compact kvs j))]
-              (when rules?
-                (check-rules! r depth node start (map vector keys readers) m))
+              (when-let [rule (broken-rule m)]
+                (rule-fault! r depth rule start (map vector keys readers) m))
               m)))))))
 
 (def compilers

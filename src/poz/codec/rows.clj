@@ -40,7 +40,9 @@
     :text "string"
     :enum (str (name (:as props)) " code")
     :literal "fixed"
-    :list (if (and (= :struct (:kind item)) (not (:name item))) "list" (str "list of " (type-text item)))
+    :list (if (and (= :struct (:kind item)) (not (:name item)))
+            "list"
+            (str "list of " (type-text item)))
     :optional (str "optional " (type-text item))
     :sized (str (name (:prefix props)) " length, " (type-text item))
     (name kind)))

@@ -54,3 +54,12 @@
   "The rule `{:code :field :rule :check}` with `:holds?`, a predicate of the map."
   [rule]
   (assoc rule :holds? (compile-expression (:check rule))))
+
+(defn first-broken
+  "A function of a struct's map that gives the first of `rules` (`compile-rule`) that does
+  not hold, or nil."
+  [rules]
+  (if (empty? rules)
+    (constantly nil)
+    (fn [m]
+      (reduce (fn [_ rule] (when-not ((:holds? rule) m) (reduced rule))) nil rules))))

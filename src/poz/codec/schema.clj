@@ -15,8 +15,7 @@
    [poz.codec :as codec]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
-   [poz.codec.text :as text]
-   [poz.codec.write :as write]))
+   [poz.codec.text :as text]))
 
 (set! *warn-on-reflection* true)
 

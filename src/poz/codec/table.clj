@@ -93,7 +93,10 @@
   (markdown-table ["context" "content"]
     (for [[_ {:keys [context content]}] (sort-by (comp :context val) statements)]
       [(str "`" context "`")
-       (str/join " ‖ " (map (comp rows/snake :key) (:fields (rows/struct-of (rows/parse table content)))))])))
+       (->> (rows/struct-of (rows/parse table content))
+         (:fields)
+         (map (comp rows/snake :key))
+         (str/join " ‖ "))])))
 
 (defn- limits-table [{:keys [limits]}]
   (markdown-table ["limit" "value"]
@@ -141,7 +144,9 @@
     (cond-> [(titled 3 (str (:name section) " (`" (rows/code-text code (section-width table)) "`)")
                (sentence section)
                (if-let [{same :name} (model table section)]
-                 (str "Fields as in the " same (when body (str ", the body is `" (rows/snake body) "`")) ".")
+                 (str "Fields as in the " same
+                   (when body (str ", the body is `" (rows/snake body) "`"))
+                   ".")
                  (type-block table type)))]
       body (conj (titled 4 (str "`" (rows/snake body) "`") (type-block table body))))))
 

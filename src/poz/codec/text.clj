@@ -6,6 +6,7 @@
   character where the first offence stands. Order as the spec has it: UTF-8, controls,
   length, other characters. Nothing here knows any version of Unicode."
   (:import
+   (clojure.lang IFn$LO)
    (java.nio ByteBuffer CharBuffer)
    (java.nio.charset CharacterCodingException CodingErrorAction StandardCharsets)))
 
@@ -41,7 +42,7 @@
     (String. array (int offset) (int length) StandardCharsets/ISO_8859_1)
     (decode-utf8 array offset length)))
 
-(defn write-utf8
+(defn- encode-utf8
   "The UTF-8 bytes of `s`, or nil where it holds half of a surrogate pair."
   ^bytes [^String s]
   (try
@@ -53,53 +54,83 @@
       out)
     (catch CharacterCodingException _ nil)))
 
+(defn- find-char
+  "The index of the first char of `s`, from `start` on and before `end`, for which `pred`,
+  a function of a primitive long, holds, or -1."
+  (^long [pred ^String s] (find-char pred s 0 (.length s)))
+  (^long [^IFn$LO pred ^String s ^long start ^long end]
+   (loop [i start]
+     (cond (= i end) -1
+           (.invokePrim pred (int (.charAt s i))) i
+           :else (recur (inc i))))))
+
+(defn- beyond-ascii? [^long c]
+  (< 0x7f c))
+
+(defn write-utf8
+  "The UTF-8 bytes of `s`, or nil where it holds half of a surrogate pair."
+  ^bytes [^String s]
+  (if (neg? (find-char beyond-ascii? s))
+    (.getBytes s StandardCharsets/ISO_8859_1)
+    (encode-utf8 s)))
+
+;; Ranges are two comparisons each: a comparison of three numbers is no primitive one.
+
 (defn- control? [^long c]
-  (or (<= c 0x1f) (<= 0x7f c 0x9f)))
+  (or (<= c 0x1f) (and (<= 0x7f c) (<= c 0x9f))))
 
 (defn- white? [^long c]
-  (or (= c 0x20) (= c 0xa0) (= c 0x1680) (<= 0x2000 c 0x200a)
+  (or (= c 0x20) (= c 0xa0) (= c 0x1680) (and (<= 0x2000 c) (<= c 0x200a))
     (= c 0x2028) (= c 0x2029) (= c 0x202f) (= c 0x205f) (= c 0x3000)))
 
-(defn- find-char
-  "The index of the first char of `s` for which `pred` holds, or -1."
-  ^long [pred ^String s]
-  (let [n (.length s)]
-    (loop [i 0]
-      (cond (= i n) -1
-            (pred (int (.charAt s i))) i
-            :else (recur (inc i))))))
+(defn- no-handle-char? [^long c]
+  (or (= c 0x40) (= c 0x2f) (= c 0x3a) (white? c)))
+
+(defn- no-label-char? [^long c]
+  (not (or (and (<= 0x61 c) (<= c 0x7a)) (and (<= 0x30 c) (<= c 0x39)) (= c 0x2d))))
 
 (defn- hex-char [^String s ^long i]
   (format "U+%04X" (int (.charAt s i))))
 
 (defn- control-fault [^String s]
   (let [i (find-char control? s)]
-    (when (nat-int? i)
+    (when-not (neg? i)
       {:error :format/control-char :index i :found (hex-char s i)
        :rule "no U+0000–001F, no U+007F–009F"})))
 
 (defn- handle-fault [^String s]
-  (let [i (find-char #(or (= % 0x40) (= % 0x2f) (= % 0x3a) (white? %)) s)]
-    (when (nat-int? i)
+  (let [i (find-char no-handle-char? s)]
+    (when-not (neg? i)
       {:error :format/handle :index i :found (hex-char s i)
        :rule "none of @ / : and no white space"})))
 
-(defn- label-fault [^String label]
+(defn- label-fault
+  "What is wrong with the label in `s` from `start` to `end`."
+  [^String s ^long start ^long end]
   (cond
-    (not (<= 1 (.length label) 63)) "labels of 1 to 63 characters"
-    (nat-int? (find-char #(not (or (<= 0x61 % 0x7a) (<= 0x30 % 0x39) (= % 0x2d))) label))
-    "labels of a–z, 0–9 and -"
-    (or (.startsWith label "-") (.endsWith label "-")) "no hyphen first or last in a label"))
+    (or (= start end) (< 63 (- end start))) "labels of 1 to 63 characters"
+    (<= 0 (find-char no-label-char? s start end)) "labels of a–z, 0–9 and -"
+    (or (= \- (.charAt s start)) (= \- (.charAt s (dec end)))) "no hyphen first or last in a label"))
+
+(defn- labels-fault
+  "What is wrong with the first bad label of `s`, or nil."
+  [^String s]
+  (loop [start 0]
+    (let [dot (.indexOf s "." (int start))]
+      (if (neg? dot)
+        (label-fault s start (.length s))
+        (or (label-fault s start dot)
+          (recur (inc dot)))))))
 
 (defn- domain-fault [^String s ^long size {:keys [min max]}]
-  (when-let [rule (if (<= (long min) size (long max))
-                    (some label-fault (.split s "\\." -1))
+  (when-let [rule (if (and (<= (long min) size) (<= size (long max)))
+                    (labels-fault s)
                     (str min " to " max " bytes"))]
     {:error :format/domain :index 0 :rule rule :found (pr-str s)}))
 
 (defn- length-fault [^long size {:keys [min max]}]
   (let [low (long (or min 0)) high (long (or max 65535))]
-    (when-not (<= low size high)
+    (when-not (and (<= low size) (<= size high))
       {:error :format/length :index 0 :rule (str low " to " high " bytes") :found size})))
 
 (defn fault

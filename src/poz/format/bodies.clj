@@ -76,4 +76,43 @@
         [:public-key {:doc "the host's Noise key"} [:optional {} [:bytes {:size 32}]]]
         [:ca-key {:doc "the key that signs the host's certificates"} [:optional {} [:index {:use :sign}]]]
         [:priority {:doc "lower first"} :u16]
-        [:weight {:doc "share of the load within one priority (RFC 2782)"} :u16]]]]]]})
+        [:weight {:doc "share of the load within one priority (RFC 2782)"} :u16]]]]]]
+
+   ;; what is signed about them outside of a zone
+   :identity-request-content
+   [:struct {}
+    [:authority-hash {:doc "the provider's original_master_hash"} :hash]
+    [:authority-domain {:doc "the provider's domain"} :domain]
+    [:path {:doc "between domain and handle"} [:list {:max 8} :segment]]
+    [:user-handle {:doc "the name before the @"} :handle]
+    [:user-poz-hash {:doc "original_master_hash of who asks"} :hash]
+    [:timestamp {:doc "when it was asked"} :time]
+    [:proof {:doc "what the provider's policy wants"} [:bytes {:prefix :u16}]]]
+   :identity-request
+   [:struct {}
+    [:record {:doc "public view of who asks"} [:bytes {:prefix :u32}]]
+    [:authority-domain {:doc "the provider's domain"} :domain]
+    [:path {:doc "between domain and handle"} [:list {:max 8} :segment]]
+    [:user-handle {:doc "the name before the @"} :handle]
+    [:timestamp {:doc "when it was asked"} :time]
+    [:proof {:doc "what the provider's policy wants"} [:bytes {:prefix :u16}]]
+    [:signatures {:doc "by the Identity delegation of who asks, grant values 100 or more"} :foreign-signatures]]
+   :login-challenge
+   [:struct {}
+    [:site {:doc "who asks for a login"} :domain]
+    [:nonce {:doc "random, good for one login"} [:bytes {:size 32}]]]
+   :login-content
+   [:struct {}
+    [:site {:doc "where the login goes"} :domain]
+    [:nonce {:doc "the site's challenge"} [:bytes {:size 32}]]
+    [:original-master-hash {:doc "who logs in"} :hash]
+    [:group {:doc "the Auth Zone's group"} :u8]
+    [:time {:doc "when"} :time]]
+   :login-response
+   [:struct {}
+    [:site {:doc "where the login goes"} :domain]
+    [:nonce {:doc "the site's challenge"} [:bytes {:size 32}]]
+    [:original-master-hash {:doc "who logs in"} :hash]
+    [:group {:doc "the Auth Zone's group"} :u8]
+    [:time {:doc "when"} :time]
+    [:signatures {:doc "by all keys of the group"} :foreign-signatures]]})

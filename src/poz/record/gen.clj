@@ -7,6 +7,7 @@
   (:require
    [clojure.test.check.generators :as gen]
    [poz.codec.gen :as codec-gen]
+   [poz.codec.gen.scalar :as scalar]
    [poz.codec.node :as node]
    [poz.format :as format]
    [poz.record :as record]))

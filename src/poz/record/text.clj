@@ -16,14 +16,18 @@
 
 (set! *warn-on-reflection* true)
 
-(def ^:private begin "-----BEGIN POZ RECORD-----")
-(def ^:private end "-----END POZ RECORD-----")
+(def ^:private record-label "RECORD")
+
+(defn- begin [label] (str "-----BEGIN POZ " label "-----"))
+(defn- end [label] (str "-----END POZ " label "-----"))
 
 (defn armor
-  "The text form of the byte string `b` in lines of `width` characters."
-  ^String [b width]
-  (let [lines (map #(apply str %) (partition-all width (bytes/->base64 b)))]
-    (str (str/join "\n" (concat [begin] lines [end])) "\n")))
+  "The text form of the byte string `b` in lines of `width` characters; `label` says what
+  it is, RECORD unless given."
+  (^String [b width] (armor b width record-label))
+  (^String [b width label]
+   (let [lines (map #(apply str %) (partition-all width (bytes/->base64 b)))]
+     (str (str/join "\n" (concat [(begin label)] lines [(end label)])) "\n"))))
 
 (defn- binary? [b]
   (= (bytes/hex-> "504f5a00") (bytes/slice b 0 (min 4 (count b)))))
@@ -40,12 +44,12 @@
 
 (defn- blocks
   "The whole blocks among `lines`, each the `[offset line]` pairs between its markers."
-  [lines]
+  [lines label]
   (loop [lines lines open nil found []]
     (if-let [[_ text :as line] (first lines)]
       (cond
-        (= text begin) (recur (rest lines) [] found)
-        (and open (= text end)) (recur (rest lines) nil (conj found open))
+        (= text (begin label)) (recur (rest lines) [] found)
+        (and open (= text (end label))) (recur (rest lines) nil (conj found open))
         open (recur (rest lines) (conj open line) found)
         :else (recur (rest lines) nil found))
       found)))
@@ -74,14 +78,26 @@
       (fail! at "base64 with padding and without stray bits" nil))
     b))
 
+(defn dearmor-all
+  "The bytes of every whole block of `b`, in order. Throws the anomaly of one that is not
+  written as it must be."
+  [b width]
+  (mapv #(decode-block % width) (blocks (lines b) record-label)))
+
+(defn- one-block [found width]
+  (if (= 1 (count found))
+    (decode-block (first found) width)
+    (fail! 0 "exactly one whole block" (str (count found) " blocks"))))
+
+(defn block
+  "The bytes in the one whole block of `b` with this `label`. Throws the anomaly where there
+  is none, or another."
+  [b width label]
+  (one-block (blocks (lines b) label) width))
+
 (defn dearmor
   "The bytes in the one whole block of `b`, or `b` where it is binary or has no whole
   block. Throws the anomaly of two blocks or of one that is not written as it must be."
   [b width]
-  (if (binary? b)
-    b
-    (let [found (blocks (lines b))]
-      (case (count found)
-        0 b
-        1 (decode-block (first found) width)
-        (fail! 0 "exactly one whole block" (str (count found) " blocks"))))))
+  (let [found (when-not (binary? b) (blocks (lines b) record-label))]
+    (if (empty? found) b (one-block found width))))

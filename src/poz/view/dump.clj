@@ -120,10 +120,11 @@
 (defn- beside
   "Rows of bytes and rows of text side by side."
   [rows notes]
-  (let [n (max (count rows) (count notes))]
-    (for [i (range n)
-          :let [[at _ h] (nth rows i nil)]]
-      (merge {:at at :hex (or h "") :text ""} (nth notes i nil)))))
+  (lazy-seq
+    (when (or (seq rows) (seq notes))
+      (let [[at _ h] (first rows)]
+        (cons (merge {:at at :hex (or h "") :text ""} (first notes))
+          (beside (rest rows) (rest notes)))))))
 
 ;; ## The fault
 

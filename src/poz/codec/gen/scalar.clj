@@ -3,11 +3,13 @@
 
   They favour the ends of ranges, all-zero bytes, odd text: combining and invisible
   marks, four-byte characters, names filled to the last byte, xn-- domains."
-  (:require [clojure.string :as str]
-            [clojure.test.check.generators :as gen]
-            [poz.bytes :as bytes]
-            [poz.codec.node :as node])
-  (:import (java.util SplittableRandom)))
+  (:require
+   [clojure.string :as str]
+   [clojure.test.check.generators :as gen]
+   [poz.bytes :as bytes]
+   [poz.codec.node :as node])
+  (:import
+   (java.util SplittableRandom)))
 
 (set! *warn-on-reflection* true)
 
@@ -55,9 +57,9 @@
 (defn bytes-gen
   "Byte strings of a node, mostly short ones."
   [{:keys [props]} _]
-  (let [{:keys [size prefix min max]} props
-        low (long (or size min 0)) high (long (or size max (node/int-max prefix)))
-        few (clojure.core/min high (+ low 80)) many (clojure.core/min high (+ few 256))]
+  (let [{:keys [size prefix] least :min most :max} props
+        low (long (or size least 0)) high (long (or size most (node/int-max prefix)))
+        few (min high (+ low 80)) many (min high (+ few 256))]
     (leaf (bytes/zeros low)
       (fn [r] (random-bytes r (case (below r 24)
                                 0 low

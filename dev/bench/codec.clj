@@ -1,0 +1,28 @@
+(ns bench.codec
+  "What decoding and encoding a record costs, beside code written by hand for the same
+  bytes (`bench.by-hand`): `(run)`."
+  (:require
+   [bench.by-hand :as by-hand]
+   [bench.harness :as harness]
+   [bench.records :as records]
+   [poz.record :as record]))
+
+(set! *warn-on-reflection* true)
+
+(defn- check-agreement!
+  "Throws where the two do not give the same values and bytes."
+  [record file]
+  (when-not (and (= record (record/decode file) (by-hand/decode file))
+              (= file (by-hand/encode record)))
+    (throw (IllegalStateException. "The decoder or encoder by hand differs from poz."))))
+
+(defn run
+  "Prints the time of each beside that of its baseline, and the ratio."
+  []
+  (let [record (records/typical)
+        file (record/encode record)]
+    (check-agreement! record file)
+    (println (str "A record of " (count file) " bytes, beside code written by hand"))
+    (harness/print-ratios
+      [["decode" #(by-hand/decode file) #(record/decode file)]
+       ["encode" #(by-hand/encode record) #(record/encode record)]])))
