@@ -7,13 +7,18 @@
   (:require
    [clojure.string :as str]
    [poz.bytes :as bytes]
+   [poz.cli.ceremony :as ceremony]
    [poz.cli.convert :as convert]
+   [poz.cli.identities :as identities]
+   [poz.cli.insight :as insight]
    [poz.cli.inspect :as inspect]
    [poz.cli.json :as json]
    [poz.cli.make :as make]
+   [poz.cli.master :as master]
    [poz.cli.options :as options]
    [poz.cli.support :as support]
    [poz.cli.tour :as tour]
+   [poz.cli.zones :as zones]
    [poz.crypto :as crypto]
    [poz.error :as error]
    [poz.view.text :as text])
@@ -25,17 +30,11 @@
 
 (def commands
   "Every command, in the order of `poz --help`."
-  (vec (concat tour/commands make/commands inspect/commands convert/commands)))
+  (vec (concat tour/commands make/commands inspect/commands convert/commands
+         master/commands ceremony/commands zones/commands identities/commands insight/commands)))
 
 (def ^:private by-name
   (into {} (map (juxt :name identity)) commands))
-
-(defn- command-lines []
-  (for [[group rows] (partition-by :group commands)
-        :let [title (:group (first rows))]
-        line (concat ["" (str (or title group) ":")]
-               (map (fn [{:keys [name summary]}] (str "  " (text/pad name 12) summary)) rows))]
-    line))
 
 (defn- exit-lines []
   (for [[code doc] support/exit-codes]
@@ -48,7 +47,7 @@
            ""
            "Portable Ownership Zones: records that anyone can verify."]
     (mapcat (fn [rows] (concat ["" (str (:group (first rows)) ":")]
-                         (map (fn [{:keys [name summary]}] (str "  " (text/pad name 12) summary)) rows)))
+                         (map (fn [{:keys [name summary]}] (str "  " (text/pad name 18) summary)) rows)))
       (partition-by :group commands))
     ["" "poz COMMAND --help tells more. - is standard input or output." "" "Exit codes:"]
     (exit-lines)))
@@ -99,6 +98,7 @@
     (if-let [command (and (= "help" word) (by-name (first more)))]
       (do (say! (:stdout env) (options/help command)) 0)
       (do (say! (if word (:stdout env) (:stderr env)) (help)) (if word 0 2)))
+    (by-name (str word " " (first more))) (run-command (by-name (str word " " (first more))) (rest more) env)
     (by-name word) (run-command (by-name word) more env)
     :else (usage! (str "there is no command " word "; see poz --help") env args)))
 

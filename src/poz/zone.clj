@@ -89,6 +89,11 @@
 (def ^:private entry-ids
   (update-vals entry-lists #(order/key-fn (or (:id (:props %)) (:sort (:props %))))))
 
+(defn entry-node
+  "The node of an entry of `zone`."
+  [zone]
+  (:item (entry-lists zone)))
+
 (defn entry-id
   "The function that gives an entry of `zone` its id: what makes two entries \"the same one\"."
   [zone]

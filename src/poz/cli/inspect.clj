@@ -4,11 +4,16 @@
    [clojure.string :as str]
    [poz.bytes :as bytes]
    [poz.cli.support :as support]
+   [poz.crypto :as crypto]
    [poz.error :as error]
+   [poz.format :as format]
    [poz.keyring :as keyring]
+   [poz.past :as past]
+   [poz.policy :as policy]
    [poz.record :as record]
    [poz.rules :as rules]
    [poz.signing :as signing]
+   [poz.time :as time]
    [poz.verify :as verify]
    [poz.view.dump :as dump]
    [poz.view.text :as text]
@@ -58,31 +63,53 @@
     error (assoc :message (:message error) :at (:at error))
     chain (assoc :chain chain :zones zones)))
 
-(defn- verify-file [file env options]
+(defn- as-of
+  "`record` as it was at `then`, `[:serial n]` or `[:time ms]`, and the clock of that time."
+  [record [kind n :as then] options]
+  (cond
+    (or (nil? then) (error/anomaly? record)) [record options]
+    (= :serial kind) [(past/at-revision record n) options]
+    :else [(past/at-time record n) (assoc options :now n)]))
+
+(defn- verify-file [file env then policy options]
   (let [b (support/read-bytes file env)]
     (if (error/anomaly? b)
       (assoc b :file file)
-      (let [r (record/parse b)]
-        {:file file :record r :verdict (verify/verify r options)}))))
+      (let [[r options] (as-of (record/parse b) then options)]
+        (if (= :past/before (:poz/error r))
+          (assoc r :file file)
+          (let [verdict (verify/verify r options)]
+            {:file file :record r :verdict verdict
+             :decision (when policy (policy/decide verdict policy))}))))))
 
-(defn- file-lines [{:keys [file verdict record message]} options]
+(defn- file-lines [{:keys [file verdict record message decision]} options]
   (if verdict
-    (verdict/lines file record verdict options)
+    (concat (verdict/lines file record verdict options)
+      (when decision
+        [(str "  policy: " (if (:accept decision) "taken" (str "not taken: " (:because decision))))]))
     [(str (text/escape file) ": " message)]))
 
-(defn- file-json [{:keys [file verdict] :as result}]
+(defn- file-json [{:keys [file verdict decision] :as result}]
   (if verdict
-    (verdict-json file verdict)
+    (cond-> (verdict-json file verdict) decision (assoc :policy decision))
     {:file file :outcome :unknown :error (error/code (:poz/error result)) :message (:message result)}))
 
 (defn- worst-exit [results]
-  (outcome-exit (rules/worst (map #(get-in % [:verdict :outcome] :unknown) results))))
+  (let [code (outcome-exit (rules/worst (map #(get-in % [:verdict :outcome] :unknown) results)))]
+    (if (some #(false? (get-in % [:decision :accept])) results) (max 1 (long code)) code)))
 
-(defn- verify [{:keys [args env] {:keys [with steps] :as options} :options}]
+(defn- parse-then
+  "A serial or a time as `[:serial n]`, `[:time ms]`; nil for anything else."
+  [s]
+  (if (re-matches #"\d{1,9}" s)
+    [:serial (parse-long s)]
+    (when-let [ms (time/parse s)] [:time ms])))
+
+(defn- verify [{:keys [args env] {:keys [with steps policy] then :as-of :as options} :options}]
   (let [providers (mapv #(support/read-record % env) with)]
     (or (support/first-anomaly providers)
       (let [now (support/now options env)
-            results (mapv #(verify-file % env {:now now :providers providers}) args)
+            results (mapv #(verify-file % env then policy {:now now :providers providers}) args)
             view (assoc (view-options env options) :steps (boolean steps))]
         {:exit (worst-exit results)
          :out (mapcat #(file-lines % view) results)
@@ -128,10 +155,33 @@
           (support/write-result file (record/encode changed) env {:private true :force true}
             {:exit 0 :out [(str "changed the passphrase of " file)] :json [{:file file :changed true}]}))))))
 
+(defn- with-new-key [record ring algorithm name pair]
+  (let [i (count (:public-key-map record))]
+    {:index i
+     :record (cond-> (update record :public-key-map conj {:algorithm algorithm :key (:public-key pair)})
+               name (update :key-names (fnil conj []) {:key i :name name}))
+     :ring (assoc ring i (:secret pair))}))
+
+(defn- generate [record file {:keys [name out force] algorithm :generate :as options} {:keys [random] :as env}]
+  (let [phrase (support/passphrase options env (nil? (:private-key-map record)))
+        ring (cond (error/anomaly? phrase) phrase
+                   (:private-key-map record) (keyring/open record phrase)
+                   :else {})]
+    (if (error/anomaly? ring)
+      ring
+      (let [pair (crypto/generate algorithm random)
+            {:keys [index record ring]} (with-new-key record ring algorithm name pair)
+            sealed (keyring/seal record ring phrase {:random random})]
+        (support/write-result (or out file) (record/encode sealed) env {:private true :force (or force (nil? out))}
+          {:exit 0
+           :out [(str "key " index "  " (clojure.core/name algorithm) ":" (bytes/->hex (:public-key pair)))]
+           :json [{:file (or out file) :key index :algorithm algorithm :public-key (:public-key pair)}]})))))
+
 (defn- keys-of [{[file] :args {:keys [new-passphrase-file] :as options} :options :keys [env]}]
   (let [record (support/read-record file env)]
     (cond
       (error/anomaly? record) record
+      (:generate options) (generate record file options env)
       new-passphrase-file (new-passphrase record file options env)
       :else (let [ring (opened record options env)]
               (if (error/anomaly? ring) ring (list-keys file record ring))))))
@@ -154,14 +204,23 @@
            "3 when one is malformed, else 1 when one is invalid, else 4 when something needed is not at hand.")
     :options [support/time-option
               {:name "with" :arg "FILE" :many true :doc "a provider's record, to check identity entries against"}
+              {:name "as-of" :arg "SERIAL|TIME" :doc "verify the record as it was at that revision or time" :parse parse-then}
+              {:name "policy" :arg "POLICY" :doc "what to take: default, strict or lenient; else exit code 1"
+               :parse #(some #{(keyword %)} (keys policy/policies))}
               {:name "steps" :doc "show every step, not only those that do not hold"}
               width-option]
     :examples ["poz verify alice.poz --with social.poz"
                "poz verify --json --at 2026-11-01T00:00:00Z *.poz"]}
    {:name "keys" :args "FILE" :arity [1 1] :group "Records" :run keys-of
     :summary "list keys; check or change the passphrase"
-    :doc "Lists the keys of a record with their hashes and names. With --open it opens the Private Key Map and marks the keys whose secrets are in it."
+    :doc "Lists the keys of a record with their hashes and names. With --open it opens the Private Key Map and marks the keys whose secrets are in it. --generate adds a key, which counts only once a statement cites it."
     :options [{:name "open" :doc "open the Private Key Map with the passphrase"}
               support/passphrase-option
+              {:name "generate" :arg "ALGORITHM" :doc "add a new key and its secret to the file: ed25519, x25519 or ml-dsa-65"
+               :parse (fn [s] (some #(when (= s (name (:key %))) (:key %)) format/algorithms))}
+              {:name "name" :arg "NAME" :doc "what to call the new key"}
+              {:name "out" :arg "FILE" :doc "where to write the file with the new key (in place)"}
+              support/force-option
               {:name "new-passphrase-file" :arg "FILE" :doc "seal the secrets anew under the first line of FILE"}]
-    :examples ["poz keys alice.poz" "poz keys --open alice.poz"]}])
+    :examples ["poz keys alice.poz" "poz keys --open alice.poz"
+               "poz keys alice.poz --generate x25519 --name mail"]}])

@@ -64,11 +64,14 @@
   (str/join "; " (map #(group-line master-keys % signers) (keys (sums master-keys signers)))))
 
 (defn missing
-  "What is still needed in the group that is nearest to the threshold: `{:group :needed
-  :from [key …]}`, or nil where the list is satisfied."
+  "What is still needed in the group that is nearest to the threshold (of several the one
+  with the fewest keys left): `{:group :needed :from [key …]}`, or nil where the list is
+  satisfied."
   [master-keys signers]
   (when-not (satisfied? master-keys signers)
-    (let [[group sum] (apply max-key val (sums master-keys signers))]
-      {:group group
-       :needed (- (long threshold) (long sum))
-       :from (into [] (comp (filter #(= group (:group %))) (map :key) (remove signers)) master-keys)})))
+    (first
+      (sort-by (juxt :needed (comp count :from))
+        (for [[group sum] (sums master-keys signers)]
+          {:group group
+           :needed (- (long threshold) (long sum))
+           :from (into [] (comp (filter #(= group (:group %))) (map :key) (remove signers)) master-keys)})))))
