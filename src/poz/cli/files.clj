@@ -12,7 +12,7 @@
    (java.io InputStream OutputStream)
    (java.nio ByteBuffer)
    (java.nio.channels FileChannel)
-   (java.nio.file CopyOption FileAlreadyExistsException Files LinkOption NoSuchFileException OpenOption Path StandardCopyOption StandardOpenOption)
+   (java.nio.file CopyOption FileAlreadyExistsException Files InvalidPathException LinkOption NoSuchFileException OpenOption Path StandardCopyOption StandardOpenOption)
    (java.nio.file.attribute FileAttribute PosixFilePermissions)))
 
 (set! *warn-on-reflection* true)
@@ -46,6 +46,7 @@
       (with-open [s (Files/newInputStream (path file) (make-array OpenOption 0))]
         (read-stream s)))
     (catch NoSuchFileException _ (problem :file/not-found file nil))
+    (catch InvalidPathException e (problem :file/unreadable file e))
     (catch java.io.IOException e (problem :file/unreadable file e))))
 
 (def ^:private no-attributes (make-array FileAttribute 0))
@@ -54,7 +55,7 @@
   (contains? (.supportedFileAttributeViews (.getFileSystem p)) "posix"))
 
 (defn- temporary ^Path [^Path target private]
-  (let [folder (.getParent (.toAbsolutePath target))
+  (let [folder (or (.getParent (.toAbsolutePath target)) target)
         tmp (Files/createTempFile folder ".poz" ".tmp" no-attributes)]
     (when (and (posix? tmp) (not private))
       (Files/setPosixFilePermissions tmp (PosixFilePermissions/fromString "rw-r--r--")))
@@ -86,7 +87,9 @@
 (defn exists?
   "True if there is something at the path `file`."
   [file]
-  (and (not= "-" file) (Files/exists (path file) (make-array LinkOption 0))))
+  (and (not= "-" file)
+    (try (Files/exists (path file) (make-array LinkOption 0))
+         (catch InvalidPathException _ false))))
 
 (defn write-file!
   "Writes the byte string `b` to `file`, `-` being the stream `out`; nil, or an anomaly.
@@ -94,14 +97,14 @@
   [file b ^OutputStream out {:keys [private force]}]
   (if (= "-" file)
     (do (.write out (bytes/->array b)) (.flush out))
-    (let [target (path file)]
-      (try
-        (let [tmp (temporary target private)]
-          (try
-            (write-synced! tmp b)
-            (place! tmp target force)
-            (sync-folder! target)
-            nil
-            (finally (Files/deleteIfExists tmp))))
-        (catch FileAlreadyExistsException _ (problem :file/exists file nil))
-        (catch java.io.IOException e (problem :file/unreadable file e))))))
+    (try
+      (let [target (path file) tmp (temporary target private)]
+        (try
+          (write-synced! tmp b)
+          (place! tmp target force)
+          (sync-folder! target)
+          nil
+          (finally (Files/deleteIfExists tmp))))
+      (catch FileAlreadyExistsException _ (problem :file/exists file nil))
+      (catch InvalidPathException e (problem :file/unreadable file e))
+      (catch java.io.IOException e (problem :file/unreadable file e)))))

@@ -145,14 +145,14 @@
    :out (cons " key  algorithm   hash" (map key-line (key-rows record ring)))
    :json [{:file file :keys (key-rows record ring)}]})
 
-(defn- new-passphrase [record file {:keys [new-passphrase-file] :as options} {:keys [random] :as env}]
+(defn- new-passphrase [record file {:keys [new-passphrase-file force out] :as options} {:keys [random] :as env}]
   (let [old (support/passphrase options env)
         new (support/passphrase {:passphrase-file new-passphrase-file} env)]
     (or (support/first-anomaly [old new])
       (let [changed (keyring/change-passphrase record old new {:random random})]
         (if (error/anomaly? changed)
           changed
-          (support/write-result file (record/encode changed) env {:private true :force true}
+          (support/write-result (or out file) (record/encode changed) env {:private true :force force}
             {:exit 0 :out [(str "changed the passphrase of " file)] :json [{:file file :changed true}]}))))))
 
 (defn- with-new-key [record ring algorithm name pair]
@@ -172,7 +172,7 @@
       (let [pair (crypto/generate algorithm random)
             {:keys [index record ring]} (with-new-key record ring algorithm name pair)
             sealed (keyring/seal record ring phrase {:random random})]
-        (support/write-result (or out file) (record/encode sealed) env {:private true :force (or force (nil? out))}
+        (support/write-result (or out file) (record/encode sealed) env {:private true :force force}
           {:exit 0
            :out [(str "key " index "  " (clojure.core/name algorithm) ":" (bytes/->hex (:public-key pair)))]
            :json [{:file (or out file) :key index :algorithm algorithm :public-key (:public-key pair)}]})))))
@@ -219,7 +219,7 @@
               {:name "generate" :arg "ALGORITHM" :doc "add a new key and its secret to the file: ed25519, x25519 or ml-dsa-65"
                :parse (fn [s] (some #(when (= s (name (:key %))) (:key %)) format/algorithms))}
               {:name "name" :arg "NAME" :doc "what to call the new key"}
-              {:name "out" :arg "FILE" :doc "where to write the file with the new key (in place)"}
+              {:name "out" :arg "FILE" :doc "where to write the changed file; in place, with --force, unless given"}
               support/force-option
               {:name "new-passphrase-file" :arg "FILE" :doc "seal the secrets anew under the first line of FILE"}]
     :examples ["poz keys alice.poz" "poz keys --open alice.poz"

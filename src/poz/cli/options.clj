@@ -25,8 +25,11 @@
   (fn [m id v]
     (cond
       many (update m id (fnil conj []) v)
-      (contains? m id) (update m :repeated (fnil conj []) id)
+      (contains? m id) (assoc m id ::repeated)
       :else (assoc m id v))))
+
+(defn- repeated [options]
+  (some (fn [[id v]] (when (= ::repeated v) id)) options))
 
 (defn- spec [{:keys [name arg doc parse short many]}]
   (cond-> [(when short (str "-" short)) (str "--" name (when arg (str " " arg))) doc
@@ -64,7 +67,7 @@
     (cond
       (:help options) {:options {:help true} :args []}
       (seq errors) (usage command (str/join "; " errors))
-      (:repeated options) (usage command (str "--" (name (first (:repeated options))) " is given twice"))
+      (repeated options) (usage command (str "--" (name (repeated options)) " is given twice"))
       :else (if-let [why (or (wrong-count command arguments) (required-fault command options))]
               (usage command why)
               {:options (merge (defaults command) options) :args (vec arguments)}))))

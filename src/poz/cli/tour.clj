@@ -7,6 +7,7 @@
   (:require
    [poz.bytes :as bytes]
    [poz.cli.support :as support]
+   [poz.cli.tour.authority :as authority]
    [poz.crypto :as crypto]
    [poz.error :as error]
    [poz.master :as master]
@@ -52,8 +53,7 @@
   (for [{:keys [line missing]} (:lists (master/status draft))]
     (str "  " line (when missing (str "; " (:needed missing) " still needed, from " (signing/key-list (:from missing)))))))
 
-(def stops
-  "The stops of the tour: `:title`, `:words`, and `:lines`, a function of the facts."
+(def ^:private record-stops
   [{:title "Three keys make a record"
     :words "Two devices of 50 each, and a recovery key kept offline. A first revision is drafted; one device has signed."
     :lines (fn [{:keys [half]}] (status-lines half))}
@@ -79,6 +79,10 @@
              (let [a (master/finish half)]
                (text/hang (str (:message a) " [" (error/code (:poz/error a)) "]") 80 2 2)))}])
 
+(def stops
+  "The stops of the tour: `:title`, `:words`, and `:lines`, a function of the facts."
+  (into record-stops authority/stops))
+
 (defn- stop-lines [facts i {:keys [title words lines]}]
   (concat ["" (text/paint (:color (:view facts)) :title (str (inc (long i)) ". " title))]
     (text/wrap words 80)
@@ -88,7 +92,7 @@
 (defn- run [{:keys [env options]}]
   (let [now (support/now options env)
         made (make env now)
-        facts (assoc made :now now :view {:color (boolean (:color env))}
+        facts (assoc made :now now :random (:random env) :view {:color (boolean (:color env))}
                 :file (record/encode (:record made)))]
     {:exit 0
      :out (concat (mapcat #(stop-lines facts %1 %2) (range) stops)
