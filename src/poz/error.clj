@@ -118,7 +118,6 @@
    :fork/evidence {:anomaly :malformed :doc "not evidence of a fork: it holds exactly two records in text form" :fix "Make it with poz fork."}
 
    :past/before {:anomaly :unknown :doc "no revision of that time or serial is at hand" :fix "Get the record with its complete history."}
-   :policy/objection {:anomaly :invalid :doc "the policy does not take what the verdict found" :fix "See the verdict, or choose another policy."}
 
    :draft/applied {:anomaly :usage :doc "this revision has been applied and is no draft any more" :fix "Begin a new draft."}
    :draft/different {:anomaly :conflict :doc "the drafts have different contents" :fix "Agree on one draft, then sign that."}
@@ -145,13 +144,15 @@
    :keyring/absent {:anomaly :unknown :doc "the record has no Private Key Map" :fix "Use the holder's own file."}
    :keyring/plaintext {:anomaly :malformed :doc "the opened Private Key Map is not a list of secrets" :fix "Do not use this file to sign."}
    :crypto/low-order {:anomaly :invalid :doc "an X25519 agreement gave the all-zero secret" :fix "The other side's key is of low order: refuse it."}
+   :noise/size {:anomaly :malformed :doc "too few or too many bytes for a Noise message" :fix "Does the other side speak Noise NK on that port?"}
+   :noise/empty {:anomaly :malformed :doc "a Noise transport message with nothing in it" :fix "The other side is at fault: close the connection."}
+   :noise/decrypt {:anomaly :refused :doc "a Noise message does not open" :fix "Check the server's key, and which port was meant; else somebody changed it on its way."}
 
    :file/not-found {:anomaly :unknown :doc "there is no such file" :fix "Check the path."}
    :file/exists {:anomaly :usage :doc "the file exists and is not overwritten" :fix "Choose another name, or say --force."}
    :file/unreadable {:anomaly :unknown :doc "the file cannot be read or written" :fix "Check its permissions."}
    :cli/usage {:anomaly :usage :doc "the command line is not understood" :fix "See --help."}
    :cli/entry {:anomaly :malformed :doc "not an entry of that zone, written in JSON" :fix "See poz doc for the fields of an entry."}
-   :cli/block {:anomaly :malformed :doc "not the text form that was expected" :fix "Check which file was meant."}
    :cli/passphrase {:anomaly :unknown :doc "a passphrase is needed and none was given" :fix "Use --passphrase-file, POZ_PASSPHRASE or a terminal."}
    :fault/internal {:anomaly :fault :doc "a defect in poz" :fix "Please report it with the command that shows it."}})
 

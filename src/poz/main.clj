@@ -23,7 +23,8 @@
    [poz.error :as error]
    [poz.view.text :as text])
   (:import
-   (java.io PrintStream))
+   (java.io BufferedOutputStream FileDescriptor FileOutputStream PrintStream)
+   (java.nio.charset StandardCharsets))
   (:gen-class))
 
 (set! *warn-on-reflection* true)
@@ -106,8 +107,15 @@
   (when-let [console (System/console)]
     (fn [prompt] (some-> (.readPassword console "%s" (object-array [prompt])) (String.)))))
 
+(defn- utf8-stream
+  "A stream that writes text in UTF-8 whatever the locale says."
+  ^PrintStream [descriptor]
+  (PrintStream. (BufferedOutputStream. (FileOutputStream. ^FileDescriptor descriptor)) false StandardCharsets/UTF_8))
+
 (defn- environment []
-  {:in System/in :stdout System/out :stderr System/err
+  {:in System/in
+   :stdout (utf8-stream FileDescriptor/out)
+   :stderr (utf8-stream FileDescriptor/err)
    :now #(System/currentTimeMillis)
    :random crypto/random-bytes
    :getenv #(System/getenv ^String %)

@@ -87,7 +87,7 @@
     (concat (verdict/lines file record verdict options)
       (when decision
         [(str "  policy: " (if (:accept decision) "taken" (str "not taken: " (:because decision))))]))
-    [(str (text/escape file) ": " message)]))
+    [(text/escape (if (str/starts-with? message file) message (str file ": " message)))]))
 
 (defn- file-json [{:keys [file verdict decision] :as result}]
   (if verdict
@@ -145,11 +145,11 @@
    :out (cons " key  algorithm   hash" (map key-line (key-rows record ring)))
    :json [{:file file :keys (key-rows record ring)}]})
 
-(defn- new-passphrase [record file {:keys [new-passphrase-file force out] :as options} {:keys [random] :as env}]
+(defn- new-passphrase [record file {:keys [new-passphrase-file force out] :as options} env]
   (let [old (support/passphrase options env)
         new (support/passphrase {:passphrase-file new-passphrase-file} env)]
     (or (support/first-anomaly [old new])
-      (let [changed (keyring/change-passphrase record old new {:random random})]
+      (let [changed (keyring/change-passphrase record old new (support/sealing env))]
         (if (error/anomaly? changed)
           changed
           (support/write-result (or out file) (record/encode changed) env {:private true :force force}
@@ -171,7 +171,7 @@
       ring
       (let [pair (crypto/generate algorithm random)
             {:keys [index record ring]} (with-new-key record ring algorithm name pair)
-            sealed (keyring/seal record ring phrase {:random random})]
+            sealed (keyring/seal record ring phrase (support/sealing env))]
         (support/write-result (or out file) (record/encode sealed) env {:private true :force force}
           {:exit 0
            :out [(str "key " index "  " (clojure.core/name algorithm) ":" (bytes/->hex (:public-key pair)))]

@@ -62,15 +62,15 @@
 (defn- key-names [keys]
   (vec (map-indexed (fn [i {:keys [name]}] {:key i :name name}) keys)))
 
-(defn- sealed-for [record keys holder phrase random]
+(defn- sealed-for [record keys holder phrase env]
   (let [ring (into {} (keep-indexed (fn [i k] (when (and (= holder (:holder k)) (:secret k)) [i (:secret k)]))) keys)]
     (when (seq ring)
       (-> (assoc record :key-names (key-names keys))
-        (keyring/seal ring phrase {:random random})))))
+        (keyring/seal ring phrase (support/sealing env))))))
 
-(defn- holder-records [record pattern keys out phrase random]
+(defn- holder-records [record pattern keys out phrase env]
   (keep (fn [[holder first?]]
-          (when-let [r (sealed-for record keys holder phrase random)]
+          (when-let [r (sealed-for record keys holder phrase env)]
             {:holder holder :file (holder-file out holder first?) :record r}))
     (map vector (pattern/holders pattern) (cons true (repeat false)))))
 
@@ -105,7 +105,7 @@
         record (master/finish (sign-all (pattern/draft pattern (map :public-key keys) now) keys random))]
     (if (error/anomaly? record)
       record
-      (let [files (holder-records record pattern keys out phrase random)]
+      (let [files (holder-records record pattern keys out phrase env)]
         (or (write-all files env force)
           (report record files pattern now))))))
 
@@ -115,6 +115,7 @@
     (or (when-not pattern
           (usage "there is no pattern " name "; there are " (str/join ", " (map :name pattern/patterns))))
       (when (not= (count foreign) (count public)) (usage "a key is given twice"))
+      (when (= "-" (:out options)) (usage "--out is a file: secrets are not for standard output"))
       (foreign-fault pattern foreign)
       (let [phrase (support/passphrase options env true)]
         (if (error/anomaly? phrase)

@@ -10,7 +10,8 @@
        :bytes b}        ; or: raw bytes for standard output
 
   `env` holds every effect: `:in`, `:stdout` (streams), `:now` and `:random` (functions),
-  `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`."
+  `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`, and
+  `:sealing`, options for `poz.keyring/seal` where its defaults will not do."
   (:require
    [clojure.string :as str]
    [poz.bytes :as bytes]
@@ -118,7 +119,14 @@
        (str/blank? p) (error/anomaly :cli/passphrase)
        :else (keyring/passphrase p)))))
 
+(defn sealing
+  "The options with which the commands seal a keyring."
+  [{:keys [random sealing]}]
+  (assoc sealing :random random))
+
 (defn write-result
-  "Writes `b` to `file`; the result `done`, or an anomaly."
-  [file b {:keys [stdout]} options done]
-  (or (files/write-file! file b stdout options) done))
+  "Writes `b` to `file`; the result `done`, or an anomaly. Where the bytes went to standard
+  output, its lines go to standard error."
+  [file b {:keys [stdout]} options {:keys [out err] :as done}]
+  (or (files/write-file! file b stdout options)
+    (if (= "-" file) (-> (dissoc done :out :json) (assoc :err (concat out err))) done)))
