@@ -1,6 +1,5 @@
 (ns poz.simulate
-  "Who can do what with a record or a draft, and what a loss or a theft would mean, told
-  before anything is signed: `simulate`. Sums and sets of key indexes; nothing is signed.
+  "Who can do what with a record or a draft, before anything is signed: `simulate`.
 
   A *power* is a pair: `[:master :change]` is to make the next revision (its list is free
   to choose, so the present one decides), `[zone :grant]` to add, `[zone :deny]` to revoke
@@ -16,44 +15,39 @@
    [poz.error :as error]
    [poz.format :as format]
    [poz.master.chain :as chain]
-   [poz.master.survivorship :as survivorship]
    [poz.signing :as signing]
    [poz.verify :as verify]
    [poz.zone :as zone]))
 
 (set! *warn-on-reflection* true)
 
-(def ^:private threshold (long survivorship/threshold))
-(def ^:private most-signers (long (:max-signatures format/limits)))
+(def ^:private ^:const threshold (long (:threshold format/limits)))
+(def ^:private ^:const most-signers (long (:max-signatures format/limits)))
 (def ^:private most-classes 64)
-
-(def ^:private indexes {:default #{} :check #(and (set? %) (every? nat-int? %)) :rule "a set of key indexes"})
+(def ^:private commanding #{[:master :change] [:former :change]})
 
 (def option-rows
   "The options of `simulate`: `:doc`, `:default`, `:check`, `:rule`."
   {:limit {:doc "how many minimal sets to list of each power" :default 1000
            :check #(and (int? %) (<= 1 (long %) 100000)) :rule "an integer of 1 to 100000"}
-   :without (assoc indexes :doc "keys that are lost: nobody has them")
-   :stolen (assoc indexes :doc "keys of which a thief has a copy")})
-
-;; ## Powers
+   :without {:doc "keys that are lost" :default #{} :check set? :rule "a set of the record's key indexes"}
+   :stolen {:doc "keys that a thief has, too" :default #{} :check set? :rule "a set of the record's key indexes"}})
 
 (defn- counts? [key-map index]
   (let [{:keys [algorithm key] :as entry} (get key-map index)]
     (boolean (and entry (not= :x25519 algorithm)
                (or (not (signing/known-algorithm? algorithm)) (crypto/key-usable? algorithm key))))))
 
-(defn- members
-  "`[[key value] …]` of those `entries` that count, the highest value first."
-  [counted weight entries]
-  (->> (filter #(and (pos? (long (weight %))) (counted (:key %))) entries)
-    (map (juxt :key weight))
-    (sort-by (fn [[k v]] [(- (long v)) k]))
-    vec))
+(defn- group [id values]
+  {:group id :values values :members (vec (sort-by (fn [[k v]] [(- (long v)) k]) values))})
+
+(defn- values [counted weight entries]
+  (into {} (comp (filter #(and (pos? (long (weight %))) (counted (:key %)))) (map (juxt :key weight)))
+    entries))
 
 (defn- master-list [counted master-keys]
-  (mapv (fn [[id entries]] {:group id :members (members counted :value entries)})
-    (into (sorted-map) (group-by :group master-keys))))
+  (vec (for [[id entries] (into (sorted-map) (group-by :group master-keys))]
+         (group id (values counted :value entries)))))
 
 (defn- former [{:keys [zone-history master-zone]}]
   (when (chain/draft? master-zone) (peek (vec zone-history))))
@@ -69,25 +63,25 @@
 
 (defn powers
   "The powers that `record` or draft speaks of, `[{:power :lists}]`: one set of signers
-  must satisfy every list, in some one of its groups, `{:group :members [[key value] …]}`."
+  must satisfy every list, in some one of its groups, `{:group :values :members}`."
   [{:keys [public-key-map master-zone] :as record}]
   (let [counted (memoize #(counts? public-key-map %))]
     (into (master-powers counted record)
       (for [z zone/names :let [delegation (zone/delegation master-zone z)] :when (seq delegation)
             kind [:grant :deny]]
-        {:power [z kind] :lists [[{:members (members counted kind delegation)}]]}))))
+        {:power [z kind] :lists [[(group nil (values counted kind delegation))]]}))))
 
 (defn- fewest
-  "How many of those `members` that are `held` it takes at least to reach 100, or nil."
-  [held members]
-  (loop [members (seq members) n 0 sum 0]
+  "How many of those members of a group that are `held` it takes to reach 100, or nil."
+  [held {:keys [members values]}]
+  (loop [vs (seq (if (< (* 8 (count held)) (count members))
+                   (sort > (keep values held))
+                   (keep (fn [[k v]] (when (contains? held k) v)) members)))
+         n 0 sum 0]
     (cond
       (<= threshold sum) n
-      (or (nil? members) (= n most-signers)) nil
-      :else (let [[k v] (first members)]
-              (if (held k)
-                (recur (next members) (inc n) (+ sum (long v)))
-                (recur (next members) n sum))))))
+      (or (nil? vs) (= n most-signers)) nil
+      :else (recur (next vs) (inc n) (+ sum (long (first vs)))))))
 
 (defn- add-key
   "One key more, of the values `va` and `vb`, for `best`, where `best[n][a]` is the greatest
@@ -113,7 +107,7 @@
   (let [na (fewest held a) nb (when na (fewest held b))]
     (and nb
       (or (<= (+ (long na) (long nb)) most-signers)
-        (let [[a b] (map #(into {} (filter (comp held first)) %) [a b])]
+        (let [[a b] (map #(select-keys (:values %) held) [a b])]
           (both-fit? (for [k (keys (merge a b))] [(a k 0) (b k 0)])))))))
 
 (defn can?
@@ -122,19 +116,23 @@
   [{[as bs] :lists} held]
   (boolean
     (if bs
-      (some (fn [a] (some (fn [b] (jointly? held (:members a) (:members b))) bs)) as)
-      (some #(fewest held (:members %)) as))))
+      (some (fn [a] (some #(jointly? held a %) bs)) as)
+      (some #(fewest held %) as))))
+
+(defn- having [powers held]
+  (mapv :power (filter #(can? % held) powers)))
 
 ;; ## Minimal sets
 
-(defn- restrict [power held]
-  (let [cut (fn [group] (update group :members #(filterv (comp held first) %)))]
-    (update power :lists (fn [lists] (mapv #(mapv cut %) lists)))))
+(defn- restrict
+  "`power` with the keys `held` only, and without groups that these cannot satisfy."
+  [power held]
+  (let [cut (fn [g] (when (fewest held g) (group (:group g) (select-keys (:values g) held))))]
+    (update power :lists (fn [lists] (mapv #(into [] (keep cut) %) lists)))))
 
 (defn- group-sets
-  "The minimal sets of one group; of more than `limit` the first ones, and one more. Where
-  values fall, a set is minimal if its last key takes the sum over the threshold; no branch
-  is taken that leads nowhere."
+  "The minimal sets of one group, up to one above `limit`. Where values fall, a set is
+  minimal if its last key takes the sum over the threshold. Dead branches are not taken."
   [members limit]
   (let [n (count members) limit (long limit)
         sums (vec (reductions + 0 (map second members)))
@@ -148,19 +146,20 @@
              (recur (inc i) (if (<= threshold sum) (conj out chosen) (walk out chosen sum (inc i))))))))
      [] #{} 0 0)))
 
-(defn- minimal? [power keys]
+(defn- shrunk
+  "`keys`, which have the `power`, without those that can be missed."
+  [power keys]
   (let [power (restrict power keys)]
-    (and (<= (count keys) most-signers)
-      (can? power keys)
-      (not-any? #(can? power (disj keys %)) keys))))
+    (reduce (fn [kept k] (let [fewer (disj kept k)] (if (can? power fewer) fewer kept)))
+      keys (sort > keys))))
 
 (defn- collect
-  "What of the `candidates` is minimal, into the `:sets` of `found`, to one above `limit`."
+  "The minimal sets within the `candidates`, into the `:sets` of `found`, to one above `limit`."
   [power limit found candidates]
   (reduce (fn [{:keys [sets] :as found} keys]
             (cond
               (< (long limit) (count sets)) (reduced (assoc found :complete false))
-              (minimal? power keys) (update found :sets conj keys)
+              (can? power keys) (update found :sets conj (shrunk power keys))
               :else found))
     found candidates))
 
@@ -172,10 +171,10 @@
     {:sets #{} :complete true} list))
 
 (defn- union-sets [{[as bs] :lists :as power} limit]
-  (let [a (list-sets as limit) b (list-sets bs limit) most (* 10 (long limit))
-        few (<= (* (count (:sets a)) (count (:sets b))) most)]
-    (collect power limit {:sets #{} :complete (and few (:complete a) (:complete b))}
-      (take most (for [x (:sets a) y (:sets b)] (into x y))))))
+  (let [a (list-sets as limit) b (list-sets bs limit) most (* 4 (long limit))
+        unions (for [x (:sets a) y (:sets b)] (into x y))]
+    (collect power limit {:sets #{} :complete (and (:complete a) (:complete b) (empty? (drop most unions)))}
+      (take most unions))))
 
 (defn- entries
   "`[[key place value] …]`: each value in `powers`, with whose and which it is."
@@ -184,33 +183,26 @@
         [k v] members]
     [k [power j group] v]))
 
-(defn- players [powers]
-  (into (sorted-set) (map first) (entries powers)))
-
 (defn minimal-sets
   "The sets of `held` keys that have the `power` and of which none can be missed, smallest
   first: `{:sets [[key …] …] :complete}`, not complete where there are more than `limit`."
   [power held limit]
   (let [power (restrict power held)
-        alone (into #{} (filter #(can? power #{%})) (players [power]))
-        {:keys [lists] :as others} (restrict power (complement alone))
+        alone (into #{} (comp (map first) (filter #(can? power #{%}))) (entries [power]))
+        {:keys [lists] :as others} (restrict power (set/difference held alone))
         {:keys [sets complete]} (if (next lists) (union-sets others limit) (list-sets (first lists) limit))
         all (sort-by (juxt count identity) (map (comp vec sort) (into sets (map hash-set) alone)))]
     {:sets (vec (take limit all))
-     :complete (and complete (<= (count all) (long limit)))}))
+     :complete (and (or complete (not (can? others held))) (<= (count all) (long limit)))}))
 
 ;; ## Losses and thefts
-
-(defn- having [powers held]
-  (into [] (comp (filter #(can? % held)) (map :power)) powers))
 
 (defn- classes
   "The `keys` in classes of those with the same values everywhere, heaviest first."
   [powers keys]
   (let [roles (update-vals (group-by first (entries powers)) #(set (map (comp vec rest) %)))]
-    (->> (group-by roles (sort keys))
-      (sort-by (fn [[role [k]]] [(- (long (transduce (map second) + role))) k]))
-      (mapv val))))
+    (mapv val (sort-by (fn [[role [k]]] [(- (long (transduce (map second) + role))) k])
+                (group-by roles (sort keys))))))
 
 (defn- picks
   "All ways to pick one or two keys, as far as they differ: vectors of `{:any n :of keys}`."
@@ -229,10 +221,9 @@
 
 (defn- answers [picks answer]
   (let [chosen (fn [pick] (into #{} (mapcat #(take (:any %) (:of %))) pick))]
-    (->> (group-by (comp answer chosen) picks)
-      (map (fn [[a ps]] (assoc a :picks (vec (merged ps)))))
-      (sort-by #(mapv (comp first :of) (first (:picks %))))
-      vec)))
+    (vec (sort-by #(mapv (comp first :of) (first (:picks %)))
+           (for [[a ps] (group-by (comp answer chosen) picks)]
+             (assoc a :picks (vec (merged ps))))))))
 
 (defn- one-and-two [powers keys answer]
   (let [classes (classes powers keys) heaviest (vec (take most-classes classes))]
@@ -248,7 +239,7 @@
 
 (defn- theft [powers keys]
   (let [can (having powers keys)]
-    {:can can :controls-all (boolean (some #{[:master :change] [:former :change]} can))}))
+    {:can can :controls-all (boolean (some commanding can))}))
 
 ;; ## Findings, as rows of severity, name, keys, message
 
@@ -260,31 +251,31 @@
   (let [possible (filter #(can? % held) powers)
         alone (set (filter #(can? master #{%}) held))
         all (set (filter (fn [k] (every? #(can? % #{k}) possible)) alone))
+        needed (when (can? master held) (remove #(can? master (disj held %)) held))
         then (if draft " once this draft is applied" "")]
-    [(if (can? master held)
-       (row :danger :master/loss-locks (remove #(can? master (disj held %)) held) ": losing it locks the record for ever" then)
-       [:danger :master/locked [] (str "no set of keys can change the master zone: the record is locked for ever" then)])
+    [(when-not (can? master held)
+       [:danger :master/locked [] (str "nobody can change the master zone: the record is locked for ever" then)])
+     (row :danger :master/loss-locks needed ": losing it locks the record for ever" then)
      (row :warning :key/does-everything all " alone can do everything" then ": stealing it is stealing the record")
-     (row :warning :key/changes-master (set/difference alone all) " alone can change the master zone" then ", and so take all")]))
+     (row :warning :key/changes-master (set/difference alone all)
+       " alone can change the master zone" then ", and so take over the record")]))
 
 (defn- group-rows [{:keys [master held]}]
-  (for [{:keys [group members]} (first (:lists master)) :when (not (fewest held members))]
-    [:warning :group/dead (map first members) (str "no set of keys can ever satisfy master group " group)]))
+  (for [{:keys [group values] :as g} (first (:lists master)) :when (not (fewest held g))]
+    [:warning :group/dead (keys values) (str "no set of keys can ever satisfy master group " group)]))
 
 (defn- draft-rows [{:keys [draft by-name master held]}]
   (let [[former apply] (map by-name [[:former :change] [:draft :apply]])
-        [before after] (for [{[list] :lists} [former master]]
-                         (reduce #(if %1 (min (long %1) (long %2)) %2) nil (keep #(fewest held (:members %)) list)))]
+        [before after] (for [{[list] :lists} [former master]] (first (sort (keep #(fewest held %) list))))]
     [(when (and draft (not apply))
-       [:danger :draft/history-missing [] "the former revision is not at hand: nobody can tell who may sign this draft"])
+       [:danger :draft/history-missing [] "the former revision is not at hand: nobody can tell who may sign"])
      (when (and apply (not (can? apply held)))
        [:danger :draft/cannot-apply []
-        (cond
-          (not after) "this draft can never be applied: its own master keys cannot be satisfied"
-          (not before) "this draft can never be applied: the former master keys cannot be satisfied"
-          :else (str "this draft can never be applied: its two lists take more than " most-signers " signatures"))])
+        (cond (not after) "nobody can apply this draft: its own master keys cannot be satisfied"
+              (not before) "nobody can apply this draft: the former master keys cannot be satisfied"
+              :else (str "nobody can apply this draft: it would take more than " most-signers " signatures"))])
      (when (and before after (< (long after) (long before)))
-       [:warning :draft/easier-theft [] (str "a thief needs " after " of the new master keys, where it was " before)])]))
+       [:warning :draft/easier-theft [] (str "a thief needs " after " of the new master keys, and before " before)])]))
 
 (defn- zone-rows [{:keys [powers held]}]
   (for [{[z kind] :power :as p} powers :when (and (#{:grant :deny} kind) (not (can? p held)))]
@@ -293,11 +284,11 @@
 
 (defn- theft-rows [{:keys [powers stolen master held]}]
   (let [{:keys [can controls-all]} (theft powers stolen)]
-    [(cond
-       controls-all [:danger :stolen/takes-over stolen "the thief can change the master zone, and so take over the record"]
-       (and (seq stolen) (can? master held))
+    [(when controls-all
+       [:danger :stolen/takes-over stolen "the thief can change the master zone, and so take over the record"])
+     (when (and (seq stolen) (not controls-all) (can? master held))
        [(if (seq can) :danger :note) :stolen/replace stolen
-        "the thief cannot change the master zone, the owner can: replace the stolen keys"])]))
+        "the thief cannot change the master zone: replace the stolen keys"])]))
 
 (defn- key-rows [{:keys [never alien]}]
   [(row :warning :key/never-verifies never " can never verify, and counts for nothing")
@@ -306,34 +297,31 @@
 (defn- findings [facts]
   (->> (mapcat #(% facts) [master-rows draft-rows zone-rows group-rows theft-rows key-rows])
     (keep (fn [[severity finding keys message]]
-            (when finding {:finding finding :severity severity :keys (vec keys) :message message})))
-    (sort-by (comp {:danger 0 :warning 1 :note 2} :severity))))
+            (when finding {:finding finding :severity severity :keys (vec (sort keys)) :message message})))
+    (sort-by (comp {:danger 0 :warning 1 :note 2} :severity)) vec))
 
 (defn- checked [{:keys [public-key-map]} options]
   (verify/check-options! options (set (keys option-rows)))
   (doseq [[k v] options :let [{:keys [check rule]} (option-rows k)]]
-    (when-not (and (check v) (or (int? v) (every? #(< (long %) (count public-key-map)) v)))
-      (throw (IllegalArgumentException. (str "Option " k " is " rule " that there are, not " (pr-str v) ".")))))
+    (when-not (and (check v) (or (int? v) (every? #(and (nat-int? %) (contains? public-key-map %)) v)))
+      (throw (IllegalArgumentException. (str "Option " k " is " rule ", not " (pr-str v) ".")))))
   (into (update-vals option-rows :default) options))
 
 (defn- facts [{:keys [public-key-map master-zone] :as record} {:keys [without stolen]}]
-  (let [powers (powers record) players (players powers)
+  (let [powers (powers record) players (into #{} (map first) (entries powers))
         by-name (into {} (map (juxt :power identity)) powers)
-        named (mapcat :master-keys [master-zone (former record)])]
-    {:draft (chain/draft? master-zone) :powers powers :by-name by-name
+        named (concat (mapcat :master-keys [master-zone (former record)]) (:delegations master-zone))]
+    {:draft (chain/draft? master-zone) :powers powers :players players :by-name by-name
      :master (by-name [:master :change])
-     :players players
-     :never (into (sorted-set) (comp (map :key) (remove players)) (concat named (:delegations master-zone)))
-     :alien (into (sorted-set) (remove #(signing/known-algorithm? (:algorithm (get public-key-map %)))) players)
-     :held (set/difference players without)
-     :stolen (set/intersection players stolen)}))
+     :never (into #{} (comp (map :key) (remove players)) named)
+     :alien (into #{} (remove #(signing/known-algorithm? (:algorithm (get public-key-map %)))) players)
+     :held (set/difference players without) :stolen (set/intersection players stolen)}))
 
 (defn simulate
   "What the keys of `record`, a decoded record or draft, can do; an anomaly comes back.
 
-      {:draft    false
-       :keys     {:players :held :stolen :never :alien}   ; sets of indexes
-       :powers   [{:power :possible :checkable :sets :complete} …]
+      {:draft false :keys {:players :held :stolen :never :alien}   ; sets of indexes
+       :powers   [{:power :possible :checkable :controls-all :sets :complete} …]
        :losses   {:one {:answers [{:lost :left :locked :picks} …] :complete} :two …}
        :thief    {:can [power …] :controls-all}           ; with the stolen keys
        :thefts   {:one {:answers [{:can :controls-all :picks} …] :complete} :two …}
@@ -346,16 +334,17 @@
   `:complete` is false. Options: see `option-rows`."
   ([record] (simulate record {}))
   ([record options]
-   (if (error/anomaly? record)
-     record
+   (if (error/anomaly? record) record
      (let [{:keys [limit] :as options} (checked record options)
-           {:keys [draft powers held stolen alien] :as facts} (facts record options)
+           {:keys [powers held stolen alien] :as facts} (facts record options)
            known (set/difference held alien)]
-       {:draft draft
-        :keys (select-keys facts [:players :held :stolen :never :alien])
-        :powers (mapv (fn [p] (into {:power (:power p) :possible (can? p held) :checkable (can? p known)}
-                                (minimal-sets p held limit))) powers)
+       {:draft (:draft facts)
+        :keys (update-vals (select-keys facts [:players :held :stolen :never :alien]) #(into (sorted-set) %))
+        :powers (vec (for [{:keys [power] :as p} powers]
+                       (into {:power power :possible (can? p held) :checkable (can? p known)
+                              :controls-all (contains? commanding power)}
+                         (minimal-sets p held limit))))
         :losses (losses powers held)
         :thief (theft powers stolen)
         :thefts (one-and-two powers (set/difference held stolen) #(theft powers (into stolen %)))
-        :findings (vec (findings facts))}))))
+        :findings (findings facts)}))))

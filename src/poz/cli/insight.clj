@@ -1,16 +1,21 @@
 (ns poz.cli.insight
-  "`poz rules`, `update`, `fork`: what is asked, what may follow what, who signed twice."
+  "`poz simulate`, `diff`, `update`, `fork`, `rules`: who can do what, what changed, what may
+  follow what, who signed twice, what is asked."
   (:require
    [poz.bytes :as bytes]
    [poz.cli.files :as files]
    [poz.cli.holder :as holder]
    [poz.cli.support :as support]
+   [poz.diff :as diff]
    [poz.error :as error]
    [poz.fork :as fork]
    [poz.record :as record]
    [poz.rulebook :as rulebook]
    [poz.signing :as signing]
+   [poz.simulate :as simulate]
    [poz.update :as update]
+   [poz.view.diff :as diff-view]
+   [poz.view.simulate :as simulate-view]
    [poz.view.text :as text]))
 
 (set! *warn-on-reflection* true)
@@ -85,11 +90,55 @@
     [false 2] (make-evidence args options env)
     (holder/usage "fork" "give two records, or --check and one file of evidence")))
 
+;; ## simulate, diff
+
+(defn- view [{:keys [color]} {:keys [width]}]
+  (cond-> {:color (boolean color)} width (assoc :width width)))
+
+(defn- key-set [record words]
+  (reduce (fn [found word]
+            (if-let [i (holder/key-index record word)]
+              (conj found i)
+              (reduced (holder/usage "simulate" "there is no key " word))))
+    #{} words))
+
+(defn- simulate [{[file] :args {:keys [without stolen] :as options} :options :keys [env]}]
+  (holder/attempt-> (support/read-record file env)
+    (fn [record]
+      (holder/attempt-> (key-set record without)
+        (fn [lost]
+          (holder/attempt-> (key-set record stolen)
+            (fn [thief]
+              (let [found (simulate/simulate record (cond-> {} (seq lost) (assoc :without lost) (seq thief) (assoc :stolen thief)))]
+                {:exit 0
+                 :out (simulate-view/lines file record found (view env options))
+                 :json [(assoc found :file file)]}))))))))
+
+(defn- diff [{[a b] :args :keys [options env]}]
+  (let [records (mapv #(support/read-record % env) [a b])]
+    (or (support/first-anomaly records)
+      (let [found (diff/diff (first records) (second records))]
+        {:exit (cond (some :security (:changes found)) 7 (:same found) 0 :else 1)
+         :out (diff-view/lines a b found (view env options))
+         :json [(assoc found :files [a b])]}))))
+
 (def ^:private write-options [support/output-option support/force-option support/time-option])
 
 (def commands
   "The commands of this namespace."
-  [{:name "update" :args "HELD UPDATE" :arity [2 2] :group "Insight" :run apply-update
+  [{:name "simulate" :args "FILE" :arity [1 1] :group "Insight" :run simulate
+    :summary "say who can do what, and what a loss or a theft means"
+    :doc "Says which sets of keys can change the master zone, grant and deny in each zone, what is left after losing any one or two keys, and what a thief of any one or two could do. Works on drafts too, before anything is signed."
+    :options [{:name "without" :arg "KEY" :many true :doc "as if this key were lost"}
+              {:name "stolen" :arg "KEY" :many true :doc "as if a thief had this key"}
+              support/width-option]
+    :examples ["poz simulate alice.poz" "poz simulate draft.txt --stolen phone"]}
+   {:name "diff" :args "FILE FILE" :arity [2 2] :group "Insight" :run diff
+    :summary "say what changed from one record to another"
+    :doc "Says what changed from the first record to the second. Exit code 0 when they say the same, 1 when they differ, 7 for a fork, a rollback or a key whose index changed its meaning."
+    :options [support/width-option]
+    :examples ["poz diff before.poz after.poz"]}
+   {:name "update" :args "HELD UPDATE" :arity [2 2] :group "Insight" :run apply-update
     :summary "say whether one record may follow another"
     :doc "Checks whether UPDATE is the successor of HELD, as a server does, and writes what is held afterwards. Exit code 7 for a rollback, a fork or another conflict."
     :options write-options

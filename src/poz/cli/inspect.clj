@@ -25,10 +25,6 @@
 (defn- view-options [{:keys [color]} {:keys [width]}]
   (cond-> {:color (boolean color)} width (assoc :width width)))
 
-(def ^:private width-option
-  {:name "width" :arg "COLUMNS" :doc "columns of the terminal (80)"
-   :parse #(let [n (parse-long %)] (when (and n (<= 60 n 1000)) n))})
-
 ;; ## show, dump
 
 (defn- show [{[file] :args :keys [options env]}]
@@ -191,12 +187,12 @@
   [{:name "show" :args "FILE" :arity [1 1] :group "Records" :run show
     :summary "show a record as a tree"
     :doc "Shows what a record says, as a tree: keys, master zone, zones, entries. Checks nothing but the form."
-    :options [width-option]
+    :options [support/width-option]
     :examples ["poz show alice.poz" "curl -s https://example.com/alice.poz | poz show -"]}
    {:name "dump" :args "FILE" :arity [1 1] :group "Records" :run dump
     :summary "show every byte with its meaning"
     :doc "Shows every byte of a file with the field it belongs to. A broken file is shown up to the fault, with the reason. Exit code 3 where it is malformed."
-    :options [{:name "full" :doc "show long byte strings whole"} width-option]
+    :options [{:name "full" :doc "show long byte strings whole"} support/width-option]
     :examples ["poz dump alice.poz"]}
    {:name "verify" :args "FILE..." :arity [1 nil] :group "Records" :run verify
     :summary "say whether records hold, and why"
@@ -208,7 +204,7 @@
               {:name "policy" :arg "POLICY" :doc "what to take: default, strict or lenient; else exit code 1"
                :parse #(some #{(keyword %)} (keys policy/policies))}
               {:name "steps" :doc "show every step, not only those that do not hold"}
-              width-option]
+              support/width-option]
     :examples ["poz verify alice.poz --with social.poz"
                "poz verify --json --at 2026-11-01T00:00:00Z *.poz"]}
    {:name "keys" :args "FILE" :arity [1 1] :group "Records" :run keys-of

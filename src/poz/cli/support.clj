@@ -61,6 +61,11 @@
   "`--force`."
   {:name "force" :doc "replace a file that exists"})
 
+(def width-option
+  "`--width COLUMNS`."
+  {:name "width" :arg "COLUMNS" :doc "columns of the terminal (80)"
+   :parse #(let [n (parse-long %)] (when (and n (<= 60 n 1000)) n))})
+
 (defn now
   "The present time: that of `--at`, else the clock's."
   [{:keys [at]} env]

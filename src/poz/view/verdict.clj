@@ -34,10 +34,11 @@
 (defn- marked
   "`sentence` behind a mark, wrapped, `indent` columns in."
   [{:keys [width]} indent mark sentence]
-  (let [[one & more] (text/hang (text/escape sentence) (- (long width) 4) indent indent)
-        margin (apply str (repeat indent \space))]
-    (into [(str margin mark "  " (subs one indent))]
-      (map #(str "    " %) more))))
+  (let [gap (+ 2 (text/columns (text/strip mark)))
+        [one & more] (text/hang (text/escape sentence) (- (long width) gap) indent indent)
+        spaces (fn [n] (apply str (repeat n \space)))]
+    (into [(str (spaces indent) mark "  " (subs one indent))]
+      (map #(str (spaces gap) %) more))))
 
 (defn- step-lines [{:keys [steps] :as options} judgement]
   (for [{:keys [holds because error rule]} (:steps judgement)
