@@ -103,6 +103,11 @@
    :policy/former-entry-not-denied {:anomaly :refused :doc "the handle had another owner, whose entry the provider has not denied" :fix "The provider denies the former entry's issue hash first."}
    :policy/issue-denied {:anomaly :refused :doc "the provider denies this very entry" :fix "The provider takes the denial back first."}
 
+   :wire/unsupported {:anomaly :refused :doc "a type of request that is not answered here" :fix "Ask on the port that answers it; check the version of both sides."}
+   :wire/too-large {:anomaly :malformed :doc "a message is above the limit" :fix "Send less, or raise the limit if you trust the other side."}
+   :wire/not-found {:anomaly :unknown :doc "nothing is held under that name" :fix "Check the name, and which server is asked."}
+   :wire/work-required {:anomaly :busy :doc "the server asks for proof of work" :fix "Solve the challenge and ask again."}
+   :wire/busy {:anomaly :busy :doc "too much to do at present" :fix "Wait, then ask again."}
    :login/no-valid-zone {:anomaly :invalid :doc "the record has no Auth Zone that holds" :fix "See what poz verify says of it."}
    :login/other-site {:anomaly :invalid :doc "the login is for another site" :fix "Start again from this site's challenge."}
    :login/other-record {:anomaly :invalid :doc "the login is of another record" :fix "Use the record that logs in."}

@@ -17,7 +17,8 @@
    [clojure.data.json :as json]
    [clojure.java.io :as io]
    [poz.bytes :as bytes]
-   [poz.crypto :as crypto]))
+   [poz.crypto :as crypto]
+   [poz.noise :as noise]))
 
 (set! *warn-on-reflection* true)
 
@@ -100,6 +101,58 @@
                   :verdict (verifying :ed25519 pub_key message signature)})
                (map vector speccheck document)))
 
+;; Noise. One case is a whole exchange: the handshake, then messages in turn.
+
+(defn- noise-states
+  "The states [initiator responder] with the keys of a test, its ephemeral ones too."
+  [{:keys [init_prologue init_ephemeral init_remote_static resp_prologue resp_static resp_ephemeral]}]
+  (let [static (bytes/secret (bytes/hex-> resp_static))]
+    [(noise/initiator {:prologue (bytes/hex-> init_prologue)
+                       :remote-static (bytes/hex-> init_remote_static)
+                       :random (bytes/hex-> init_ephemeral)})
+     (noise/responder {:prologue (bytes/hex-> resp_prologue)
+                       :static {:secret static :public-key (crypto/public-key :x25519 static)}
+                       :random (bytes/hex-> resp_ephemeral)})]))
+
+(defn- noise-exchange
+  "Gives the states [receiver sender] after a message that was written and read as it should
+  be; nil where it was not, or where one before it was not."
+  [[sender receiver :as states] {:keys [payload ciphertext]}]
+  (when states
+    (let [[write read] (if (noise/transport? sender)
+                         [noise/encrypt noise/decrypt]
+                         [noise/write-message noise/read-message])
+          [sender message] (write sender (bytes/hex-> payload))]
+      (when (= ciphertext (bytes/->hex message))
+        (let [[receiver arrived] (read receiver message)]
+          (when (= payload (bytes/->hex arrived))
+            [receiver sender]))))))
+
+(defn- noise-verdict [{:keys [messages handshake_hash] :as test}]
+  (let [states (reduce noise-exchange (noise-states test) messages)]
+    (->verdict (and states
+                    (every? noise/transport? states)
+                    (or (nil? handshake_hash)
+                        (every? #(= handshake_hash (bytes/->hex (:handshake-hash %))) states))))))
+
+(defn- noise-case [id {:keys [protocol_name] :as test}]
+  (merge {:id id :expected :valid}
+         (if (contains? #{nil noise/protocol-name} protocol_name)
+           {:verdict #(noise-verdict test)}
+           {:not-applicable (str "a protocol that is not " noise/protocol-name)})))
+
+(defn noise-cases
+  "Noise NK: both sides write what is published, byte for byte, and read it. Tests of another
+  protocol don't apply; a test that names none is of ours."
+  [tests]
+  (map-indexed (fn [i {:keys [source protocol_name] :as test}]
+                 (noise-case (str "test " i ", " (or protocol_name source)) test))
+               tests))
+
+(defn- noise-tests? [tests]
+  (and (sequential? tests) (seq tests)
+       (every? #(and (map? %) (:init_ephemeral %) (seq (:messages %))) tests)))
+
 ;; Running
 
 (def suites
@@ -111,7 +164,11 @@
    {:file "wycheproof_mldsa_65_verify.json" :cases ml-dsa-65-cases
     :is? #(= "ML-DSA-65" (:algorithm %))}
    {:file "ed25519_speccheck.json" :cases speccheck-cases
-    :is? #(and (sequential? %) (= (count speccheck) (count %)))}])
+    :is? #(and (sequential? %) (= (count speccheck) (count %)))}
+   {:file "noise_nk_cacophony.json" :cases (comp noise-cases :vectors)
+    :is? #(and (map? %) (noise-tests? (:vectors %)))}
+   {:file "noise_nk_public.json" :cases noise-cases
+    :is? noise-tests?}])
 
 (defn- unreadable! [sentence]
   (throw (ex-info sentence {::unreadable true})))

@@ -70,14 +70,21 @@
 
 ;; ChaCha20-Poly1305
 
+(defn- own-array
+  "An array with the bytes of `b` and nothing else. Of a part of an array Conscrypt copies all
+  of it, which for each 64 KiB of 16 MiB takes 50 times as long as sealing."
+  ^bytes [^Bytes b]
+  (let [array ^bytes (.-array b)]
+    (if (= (.-length b) (alength array)) array (bytes/->array b))))
+
 (defn- chacha20-poly1305
   "Runs the cipher in `mode` over `input`. Throws BadPaddingException where it does not open."
-  [^Provider jca mode key nonce ^Bytes aad ^Bytes input]
+  [^Provider jca mode key nonce aad input]
   (let [cipher (doto (Cipher/getInstance "ChaCha20/Poly1305/NoPadding" jca)
                  (.init (int mode) (SecretKeySpec. (bytes/->array key) "ChaCha20")
                         (IvParameterSpec. (bytes/->array nonce)))
-                 (.updateAAD ^bytes (.-array aad) (.-offset aad) (.-length aad)))]
-    (bytes/wrap (.doFinal cipher ^bytes (.-array input) (.-offset input) (.-length input)))))
+                 (.updateAAD (own-array aad)))]
+    (bytes/wrap (.doFinal cipher (own-array input)))))
 
 (defn- open [jca key nonce aad sealed]
   (try (chacha20-poly1305 jca Cipher/DECRYPT_MODE key nonce aad sealed)
