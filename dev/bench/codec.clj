@@ -3,7 +3,7 @@
   bytes (`bench.by-hand`): `(run)`."
   (:require
    [bench.by-hand :as by-hand]
-   [bench.harness :as harness]
+   [bench.ratio :as ratio]
    [bench.records :as records]
    [poz.record :as record]))
 
@@ -23,6 +23,6 @@
         file (record/encode record)]
     (check-agreement! record file)
     (println (str "A record of " (count file) " bytes, beside code written by hand"))
-    (harness/print-ratios
+    (ratio/print-ratios
       [["decode" #(by-hand/decode file) #(record/decode file)]
        ["encode" #(by-hand/encode record) #(record/encode record)]])))

@@ -15,6 +15,7 @@
   Options of both: `:algorithms`, the algorithms of the record's keys, a vector; with
   it each key index is checked against them."
   (:require
+   [poz.codec.input :as input]
    [poz.codec.node :as node]
    [poz.codec.read :as read]
    [poz.codec.write :as write]
@@ -43,10 +44,10 @@
   ([{:keys [read]} b {:keys [algorithms]}]
    (error/attempt
      (fn []
-       (let [r (read/reader b)]
-         (read/set-algorithms! r algorithms)
+       (let [r (input/reader b)]
+         (input/set-algorithms! r algorithms)
          (let [v (read r)]
-           (read/finish! r 0)
+           (input/finish! r 0)
            v))))))
 
 (defn encode
@@ -80,8 +81,8 @@
      (case kind
        (:optional :sized) (fold f acc item value path)
        :list (reduce-kv (fn [acc i v] (fold f acc item v (conj path i))) acc value)
-       :struct (reduce (fn [acc {:keys [key node]}]
-                         (let [v (get value key)]
-                           (if (nil? v) acc (fold f acc node v (conj path key)))))
-                 acc fields)
+       (:struct :tagged) (reduce (fn [acc {:keys [key node]}]
+                                   (let [v (get value key)]
+                                     (if (nil? v) acc (fold f acc node v (conj path key)))))
+                           acc fields)
        acc))))

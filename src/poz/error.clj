@@ -108,6 +108,9 @@
    :wire/not-found {:anomaly :unknown :doc "nothing is held under that name" :fix "Check the name, and which server is asked."}
    :wire/work-required {:anomaly :busy :doc "the server asks for proof of work" :fix "Solve the challenge and ask again."}
    :wire/busy {:anomaly :busy :doc "too much to do at present" :fix "Wait, then ask again."}
+   :net/unreachable {:anomaly :unreachable :doc "no connection to the server" :fix "Check host and port, and whether it runs."}
+   :net/timeout {:anomaly :unreachable :doc "no answer in time" :fix "Ask again later, or give it more time."}
+   :net/closed {:anomaly :unreachable :doc "the server closed the connection without an answer" :fix "Check the server's key, and which port was meant; else ask again later."}
    :login/no-valid-zone {:anomaly :invalid :doc "the record has no Auth Zone that holds" :fix "See what poz verify says of it."}
    :login/other-site {:anomaly :invalid :doc "the login is for another site" :fix "Start again from this site's challenge."}
    :login/other-record {:anomaly :invalid :doc "the login is of another record" :fix "Use the record that logs in."}
@@ -152,6 +155,9 @@
    :noise/size {:anomaly :malformed :doc "too few or too many bytes for a Noise message" :fix "Does the other side speak Noise NK on that port?"}
    :noise/empty {:anomaly :malformed :doc "a Noise transport message with nothing in it" :fix "The other side is at fault: close the connection."}
    :noise/decrypt {:anomaly :refused :doc "a Noise message does not open" :fix "Check the server's key, and which port was meant; else somebody changed it on its way."}
+
+   :store/lost {:anomaly :fault :doc "the database of the store cannot be read or written" :fix "Check the disk, its free space and the permissions, or the database's server; the store goes on by itself."}
+   :store/busy {:anomaly :busy :doc "another process holds the database of the store" :fix "Wait, then try again."}
 
    :file/not-found {:anomaly :unknown :doc "there is no such file" :fix "Check the path."}
    :file/exists {:anomaly :usage :doc "the file exists and is not overwritten" :fix "Choose another name, or say --force."}

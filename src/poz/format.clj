@@ -14,7 +14,9 @@
   (:refer-clojure :exclude [format])
   (:require
    [clojure.string :as str]
-   [poz.format.bodies :as bodies]))
+   [poz.format.bodies :as bodies]
+   [poz.format.held :as held]
+   [poz.format.messages :as messages]))
 
 (set! *warn-on-reflection* true)
 
@@ -95,8 +97,15 @@
      [:denied {:doc "what no longer counts; empty iff serial is 0"} :denials]
      [:signatures {:doc "deny values sum to 100 or more"} :signatures]]]])
 
+(defn- zone-code
+  "The type of a zone that is told by the code of one of its two sections."
+  [section]
+  [:enum {:as :u16 :codes (codes zones section :zone)}])
+
 (def ^:private types
-  {:hash [:bytes {:size 32 :doc "SHA3-256 (FIPS 202)"}]
+  {:zone-by-authority (zone-code :authority)
+   :zone-by-section (zone-code :section)
+   :hash [:bytes {:size 32 :doc "SHA3-256 (FIPS 202)"}]
    :time [:u64 {:max 253402300799999 :doc "milliseconds since 1970-01-01T00:00:00Z, below year 10000"}]
    :string [:text {:max 65535}]
    :name [:text {:min 1 :max 255}]
@@ -168,7 +177,7 @@
                          :rule "grant and deny are not both 0"
                          :check [:< 0 [:+ :grant :deny]]}]}
        [:authority {:doc "the zone, by its authority section's code"}
-        [:enum {:as :u16 :codes (codes zones :authority :zone)}]]
+        (zone-code :authority)]
        [:key {:doc "a key that signs"} [:index {:use :sign}]]
        [:grant {:doc "its weight in a grant"} :share]
        [:deny {:doc "its weight in a deny"} :share]]]]
@@ -313,4 +322,5 @@
    :zones zones
    :sections sections
    :statements statements
-   :types (merge types bodies/types zone-types)})
+   :messages messages/messages
+   :types (merge types bodies/types held/types messages/types zone-types)})

@@ -98,16 +98,27 @@
     :invalid (if (some revocations (rules/problems judgement)) :revoked :invalid)
     :unknown))
 
+(defn- provider-facts
+  "What the rules ask of a provider, whatever the entry."
+  [{:keys [record] :as provider}]
+  {:provider provider
+   :key-map (:public-key-map record)
+   :hashes (signing/key-hashes (:public-key-map record))
+   :denied (when-let [z (:identity-zone record)] (zone/denied z))
+   :delegations (mapv #(zone/delegation % :identity) (chain/revisions record))})
+
+(defn prepared
+  "`provider` with what `judge-entry` derives from it, for those who judge many entries."
+  [provider]
+  (assoc provider :facts (provider-facts provider)))
+
 (defn- facts [entry original-master-hash provider]
-  (let [{:keys [record]} provider
-        signatures (:authority-signatures entry)]
-    (cond-> {:entry entry :original-master-hash original-master-hash :provider provider
-             :signatures signatures :signers (into #{} (map :key) signatures)
-             :statement (delay (statement entry))}
-      provider (assoc :key-map (:public-key-map record)
-                 :hashes (signing/key-hashes (:public-key-map record))
-                 :denied (when-let [z (:identity-zone record)] (zone/denied z))
-                 :delegations (mapv #(zone/delegation % :identity) (chain/revisions record))))))
+  (let [signatures (:authority-signatures entry)]
+    (merge {:entry entry :original-master-hash original-master-hash
+            :signatures signatures :signers (into #{} (map :key) signatures)
+            :statement (delay (statement entry))}
+      (when provider
+        (or (:facts provider) (provider-facts provider))))))
 
 (defn judge-entry
   "The judgement of one identity `entry` of the record with `original-master-hash`, against

@@ -9,6 +9,7 @@
    [clojure.string :as str]
    [poz.address :as address]
    [poz.codec :as codec]
+   [poz.codec.gather :as gather]
    [poz.crypto :as crypto]
    [poz.format :as format]
    [poz.master.chain :as chain]
@@ -37,7 +38,8 @@
   "The greatest sum that signers can reach with these values: a statement has at most 64
   signatures, so the 64 highest values count."
   [values]
-  (reduce + 0 (take (:max-signatures format/limits) (sort > values))))
+  (let [most (long (:max-signatures format/limits))]
+    (reduce + 0 (if (<= (count values) most) values (take most (sort > values))))))
 
 (defn- short? [values]
   (< (long (reachable values)) (long survivorship/threshold)))
@@ -49,22 +51,19 @@
                    "losing it locks the record for ever")
         :loud true}])))
 
-(defn- groups [{:keys [master]}]
-  (group-by :group (:master-keys master)))
-
-(defn- group-unreachable [{:keys [usable] :as facts}]
-  (for [[group members] (sort-by key (groups facts))
-        :let [values (map :value (filter (comp usable :key) members))]
+(defn- group-unreachable [{:keys [groups usable]}]
+  (for [[group members] (sort-by key groups)
+        :let [values (into [] (comp (filter (comp usable :key)) (map :value)) members)]
         :when (short? values)]
     {:message (str "master group " group " can never reach " survivorship/threshold
                 ": " (reachable values) " at most") :group group}))
 
-(defn- keys-of-every-group [facts pred]
-  (let [sets (map (fn [members] (into #{} (comp (filter pred) (map :key)) members)) (vals (groups facts)))]
+(defn- keys-of-every-group [{:keys [groups]} pred]
+  (let [sets (map (fn [members] (into #{} (comp (filter pred) (map :key)) members)) (vals groups))]
     (sort (reduce (fn [a b] (into #{} (filter b) a)) sets))))
 
 (defn- key-in-every-group [facts]
-  (when (< 1 (count (groups facts)))
+  (when (< 1 (count (:groups facts)))
     (for [key (keys-of-every-group facts any?)]
       {:message (str "key " key " is in every master group: each recovery depends on it") :key key})))
 
@@ -75,22 +74,25 @@
 
 ;; ## Delegations
 
-(defn- delegations [{:keys [master]}]
-  (for [z zone/names :let [d (zone/delegation master z)] :when (seq d)] [z d]))
+(defn- delegations
+  "`[[zone keys]]` of the zones for which the revision `master` delegates anything."
+  [{:keys [delegations]}]
+  (let [by-zone (group-by :authority delegations)]
+    (into [] (keep #(find by-zone %)) zone/names)))
 
-(defn- no-delegation [{:keys [master]}]
-  (for [z [:identity :service] :when (empty? (zone/delegation master z))]
+(defn- no-delegation [{:keys [delegations]}]
+  (for [z [:identity :service] :when (not-any? #(= z (first %)) delegations)]
     {:message (str "no key is delegated for the " (str/capitalize (name z)) " Zone") :zone z}))
 
-(defn- unreachable [kind {:keys [usable] :as facts}]
-  (for [[z d] (delegations facts)
-        :let [values (map kind (filter (comp usable :key) d))]
+(defn- unreachable [kind {:keys [delegations usable]}]
+  (for [[z d] delegations
+        :let [values (into [] (comp (filter (comp usable :key)) (map kind)) d)]
         :when (short? values)]
     {:message (str "the " (name kind) " values delegated for " (name z) " can never reach "
                 survivorship/threshold ": " (reachable values) " at most") :zone z}))
 
-(defn- deny-below-grant [facts]
-  (for [[z d] (delegations facts) {:keys [key grant deny]} d :when (< (long deny) (long grant))]
+(defn- deny-below-grant [{:keys [delegations]}]
+  (for [[z d] delegations {:keys [key grant deny]} d :when (< (long deny) (long grant))]
     {:message (str "key " key " can grant " grant " and deny only " deny " in " (name z)
                 ": revoking is harder than adding") :zone z :key key}))
 
@@ -105,17 +107,48 @@
               acc))
     acc format/sections))
 
+(defn- gatherers
+  "`[key gather]` (`poz.codec.gather`) of each section that may hold parts whose nodes
+  meet `pred`."
+  [pred]
+  (into [] (keep (fn [{:keys [key codec]}]
+                   (when-let [gather (gather/gatherer pred (:node codec))] [key gather])))
+    (map (comp record/section-by-key :key) format/sections)))
+
+(defn- any-part?
+  "True if `pred` holds for any of the parts of `record` that `gatherers` visit."
+  [pred gatherers record]
+  (reduce (fn [_ [key gather]]
+            (let [v (get record key)]
+              (if (and (some? v) (gather (fn [found part] (or found (pred part))) false v))
+                (reduced true)
+                false)))
+    false gatherers))
+
 (defn- place [path]
   (str/join " " (map #(if (keyword? %) (name %) %) path)))
 
-(defn- dangling [{:keys [record]}]
-  (let [known (into #{} (map #(zone/entry-hash :service %)) (some->> (:service-zone record) (zone/entries :service)))]
-    (fold-sections
-      (fn [acc {:keys [props]} v path]
-        (if (and (= :service (:names props)) (not (known v)))
-          (conj acc {:message (str (place path) " cites a service that no entry of the Service Zone has") :path path})
-          acc))
-      [] record)))
+(defn- names-service? [{:keys [props]}]
+  (= :service (:names props)))
+
+(def ^:private service-gatherers (gatherers names-service?))
+
+(defn- service-hashes
+  "The hashes of all services of `record`, from its `verdict` where that has them."
+  [{:keys [record verdict]}]
+  (if-let [judged (get-in verdict [:zones :service :entries])]
+    (into #{} (map :hash) judged)
+    (into #{} (map #(zone/entry-hash :service %)) (some->> (:service-zone record) (zone/entries :service)))))
+
+(defn- dangling [{:keys [record] :as facts}]
+  (let [known (delay (service-hashes facts))]
+    (when (any-part? #(not (contains? @known %)) service-gatherers record)
+      (fold-sections
+        (fn [acc node v path]
+          (if (and (names-service? node) (not (contains? @known v)))
+            (conj acc {:message (str (place path) " cites a service that no entry of the Service Zone has") :path path})
+            acc))
+        [] record))))
 
 (defn text-warnings
   "What is odd about the string `s`: a set of `:text/not-nfc`, `:text/format-character`."
@@ -125,28 +158,47 @@
     (some #(= Character/FORMAT (Character/getType (int %))) (iterator-seq (.iterator (.codePoints s))))
     (conj :text/format-character)))
 
-(defn- texts [warning sentence {:keys [record]}]
-  (fold-sections
-    (fn [acc {:keys [kind]} v path]
-      (if (and (= :text kind) (contains? (text-warnings v) warning))
-        (conj acc {:message (str (place path) " " sentence) :path path})
-        acc))
-    [] record))
+(defn- text? [{:keys [kind]}]
+  (= :text kind))
 
-(defn- statement-times [{:keys [record]}]
+(def ^:private text-gatherers (gatherers text?))
+
+(defn- beyond-ascii?
+  "True if `s` has a char that is not ASCII. Nothing is odd about any other string."
+  [^String s]
+  (let [end (.length s)]
+    (loop [i 0]
+      (cond (= i end) false
+            (< 0x7f (int (.charAt s i))) true
+            :else (recur (inc i))))))
+
+(defn- texts [warning sentence {:keys [record]}]
+  (when (any-part? beyond-ascii? text-gatherers record)
+    (fold-sections
+      (fn [acc node v path]
+        (if (and (text? node) (contains? (text-warnings v) warning))
+          (conj acc {:message (str (place path) " " sentence) :path path})
+          acc))
+      [] record)))
+
+(defn- zone-times [record zone]
+  (let [{:keys [grant deny]} (:zone (zone/sections record zone))
+        denials (concat (:revoked grant) (:denied deny))]
+    (into [[[(name zone) " grant"] (:timestamp grant)]
+           [[(name zone) " deny"] (:timestamp deny)]]
+      (map (fn [{:keys [timestamp]}] [["a denial in " (name zone)] timestamp]))
+      denials)))
+
+(defn- statement-times
+  "`[words time]` of all that is dated in `record`."
+  [{:keys [record]}]
   (concat
-    (for [r (chain/revisions record)] [(str "master revision " (:serial r)) (:timestamp r)])
-    (for [z (zone/zones record)
-          :let [{:keys [grant deny]} (:zone (zone/sections record z))]
-          dated (concat [[(str (name z) " grant") (:timestamp grant)]
-                         [(str (name z) " deny") (:timestamp deny)]]
-                  (for [{:keys [timestamp]} (concat (:revoked grant) (:denied deny))]
-                    [(str "a denial in " (name z)) timestamp]))]
-      dated)))
+    (map (fn [{:keys [serial timestamp]}] [["master revision " serial] timestamp]) (chain/revisions record))
+    (mapcat #(zone-times record %) (zone/zones record))))
 
 (defn- future [{:keys [now] :as facts}]
   (for [[what timestamp] (statement-times facts) :when (time/ahead? timestamp now)]
-    {:message (str what " is dated " (time/iso timestamp) ", ahead of the clock, " (time/iso now))}))
+    {:message (str (str/join what) " is dated " (time/iso timestamp) ", ahead of the clock, " (time/iso now))}))
 
 (defn- never-verifies [{:keys [record usable]}]
   (for [i (range (count (:public-key-map record))) :when (not (usable i))]
@@ -197,11 +249,17 @@
    {:id :key/unknown-algorithm :doc "A key of an algorithm that is not known here." :find unknown-algorithms}
    {:id :section/unknown :doc "A section that is not known here." :find unknown-sections}])
 
+(def ^:private sorted-table (sort-by :id table))
+
 (defn warnings
   "The warnings of `record`, whose `verdict` tells the status of its identity entries, at
   the time `now`."
   [record verdict now]
-  (let [facts {:record record :master (:master-zone record) :verdict verdict :now now
+  (let [master (:master-zone record)
+        facts {:record record :master master :verdict verdict :now now
+               :groups (group-by :group (:master-keys master))
+               :delegations (delegations master)
                :usable (usable-keys record)}]
-    (into [] (mapcat (fn [{:keys [id find]}] (map #(assoc % :warning id) (find facts))))
-      (sort-by :id table))))
+    (reduce (fn [found {:keys [id find]}]
+              (reduce #(conj %1 (assoc %2 :warning id)) found (find facts)))
+      [] sorted-table)))

@@ -214,14 +214,22 @@
             (cond-> {:path [:master-zone] :rule because :status (status draft)}
               needs (assoc :needs needs))))))))
 
+(defn joined-keys
+  "The longer of two key maps where it goes on from the other, or nil: they contradict."
+  [a b]
+  (let [[short long] (sort-by count [a b])]
+    (when (= short (take (count short) long)) long)))
+
 (defn adopt
-  "`record`, a holder's file, with the revision, key map and history of `applied`, what
-  `finish` made of a draft of it; or the anomaly of what does not fit."
+  "`record`, a holder's file, with the revision and history of `applied`, what `finish` made
+  of a draft of it, and the keys of both (where unused ones contradict, those of `applied`);
+  or the anomaly of what does not fit."
   [record applied]
-  (let [used (record/used-part record)]
+  (let [used (record/used-part record) keys (:public-key-map applied)]
     (cond
       (not= (former applied) (:master-zone record))
       (error/anomaly :chain/previous-hash {:path [:master-zone]})
-      (not= used (take (count used) (:public-key-map applied)))
+      (not= used (take (count used) keys))
       (error/anomaly :update/key-map {:path [:public-key-map]})
-      :else (merge record (select-keys applied [:public-key-map :master-zone :zone-history])))))
+      :else (assoc (merge record (select-keys applied [:master-zone :zone-history]))
+              :public-key-map (or (joined-keys (:public-key-map record) keys) keys)))))

@@ -52,8 +52,8 @@
   [remembered answer]
   (let [found (when remembered (events remembered answer))]
     (if (seq found)
-      (let [{:keys [error where remembered found] :as first-event} (first found)]
-        (error/anomaly error {:path [where] :expected (pr-str remembered) :found (pr-str found)
-                              :events (vec (cons first-event (rest (events remembered answer))))}))
+      (let [{:keys [error where] :as event} (first found)]
+        (error/anomaly error {:path [where] :expected (pr-str (:remembered event)) :found (pr-str (:found event))
+                              :events found}))
       (let [gone (remove (set (map :zone (:zones answer))) (map :zone (:zones remembered)))]
         (update answer :zones into (filter (comp (set gone) :zone)) (:zones remembered))))))

@@ -36,7 +36,9 @@
   "Whether `policy`, a map or a key of `policies`, takes what `verdict` found: `{:accept bool
   :because sentence :objections [sentence …]}`."
   [verdict policy]
-  (let [policy (if (keyword? policy) (policies policy) policy)
+  (let [policy (if (keyword? policy)
+                 (or (policies policy) (throw (IllegalArgumentException. (str "There is no policy " policy))))
+                 policy)
         found (vec (objections policy verdict))]
     {:accept (empty? found)
      :objections found

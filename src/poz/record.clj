@@ -17,10 +17,12 @@
   (:require
    [poz.bytes :as bytes]
    [poz.codec :as codec]
-   [poz.codec.read :as read]
+   [poz.codec.input :as input]
    [poz.error :as error]
    [poz.format :as format]
-   [poz.record.text :as text]))
+   [poz.record.text :as text])
+  (:import
+   (java.util Collection HashSet)))
 
 (set! *warn-on-reflection* true)
 
@@ -29,14 +31,21 @@
 (defn- compiled [form depth]
   (codec/codec registry form depth))
 
+(def ^:private section-rows
+  "The rows of `poz.format/sections`, each with its compiled codec."
+  (mapv (fn [{:keys [type] :as row}] (assoc row :codec (compiled type 1))) format/sections))
+
 (def section-by-code
   "Section code → its row in `poz.format/sections`, with its compiled codec."
-  (into {} (map (fn [{:keys [code type] :as row}] [code (assoc row :codec (compiled type 1))]))
-    format/sections))
+  (into {} (map (juxt :code identity)) section-rows))
 
 (def section-by-key
   "Section key → the row, as `section-by-code`."
-  (into {} (map (juxt :key identity)) (vals section-by-code)))
+  (into {} (map (juxt :key identity)) section-rows))
+
+(def ^:private record-keys
+  "The keys that a record may have."
+  (conj (set (keys section-by-key)) :unknown-sections))
 
 (def ^:private header (compiled :header 1))
 (def ^:private toc (compiled :toc 1))
@@ -48,23 +57,23 @@
 
 ;; ## Reading
 
-(defn- read-at-path [r {:keys [read]} key]
-  (read/set-path! r 0 key)
-  (read r))
+(defn- read-at-path [r codec key]
+  (input/set-path! r 0 key)
+  ((:read codec) r))
 
 (defn- check-size! [r size header]
   (when-not (= size (:size header))
-    (read/set-path! r 0 :header)
-    (read/set-path! r 1 :size)
-    (read/fault! r 2 :format/size 4 {:expected size :found (:size header)})))
+    (input/set-path! r 0 :header)
+    (input/set-path! r 1 :size)
+    (input/fault! r 2 :format/size 4 {:expected size :found (:size header)})))
 
 (defn layout-fault
   "Why the sections of the table of contents `toc` do not fill the bytes from `start`
   to `size`, as `[error position-in-toc offset facts]`, or nil."
   [toc start size]
   (loop [i 0 at (long start)]
-    (if-let [{:keys [offset length]} (get toc i)]
-      (let [offset (long offset) length (long length)]
+    (if-let [entry (get toc i)]
+      (let [offset (long (:offset entry)) length (long (:length entry))]
         (cond
           (< at offset) [:format/gap i at {:expected at :found offset}]
           (< offset at) [:format/overlap i at {:expected at :found offset}]
@@ -74,17 +83,24 @@
       (when (< at (long size))
         [:format/trailing nil at {:found (str (- (long size) at) " more bytes")}]))))
 
+(def ^:private presence-rules
+  "`[code needed fault]`: a file with the section `code`, or any file where that is nil,
+  needs the section `needed`, or else has this fault."
+  (vec (for [{:keys [code required pair] n :name} format/sections
+             :when (or required pair)
+             :let [{pair-code :code pair-name :name} (section-by-key pair)]]
+         (if required
+           [nil code [:format/section-missing {:rule (str "a record has a " n)}]]
+           [code pair-code [:format/section-pair {:rule (str "the " n " comes with the " pair-name)}]]))))
+
 (defn presence-fault
   "Which section the `codes` of a table of contents lack, as `[error facts]`, or nil."
   [codes]
-  (let [there (into #{} (keep (comp :key section-by-code)) codes)]
-    (some (fn [{:keys [key required pair] n :name}]
-            (cond
-              (and required (not (there key)))
-              [:format/section-missing {:rule (str "a record has a " n)}]
-              (and pair (there key) (not (there pair)))
-              [:format/section-pair {:rule (str "the " n " comes with the " (:name (section-by-key pair)))}]))
-      format/sections)))
+  (let [there (HashSet. ^Collection (vec codes))]
+    (reduce (fn [_ [code needed fault]]
+              (when (and (or (nil? code) (.contains there code)) (not (.contains there needed)))
+                (reduced fault)))
+      nil presence-rules)))
 
 (defn read-container!
   "Reads header and table of contents and checks the layout of what they announce, with
@@ -93,23 +109,25 @@
   (let [head (read-at-path r header :header)
         _ (check-size! r size head)
         contents (read-at-path r toc :toc)]
-    (when-let [[code i at facts] (layout-fault contents (read/position r) size)]
-      (read/set-path! r 1 i)
-      (read/fault! r (if i 2 0) code at facts))
-    (when-let [[code facts] (presence-fault (map :type contents))]
-      (read/fault! r 1 code 8 facts))
+    (when-let [[code i at facts] (layout-fault contents (input/position r) size)]
+      (input/set-path! r 1 i)
+      (input/fault! r (if i 2 0) code at facts))
+    (when-let [[code facts] (presence-fault (mapv :type contents))]
+      (input/fault! r 1 code 8 facts))
     contents))
 
-(defn- read-section! [r record {:keys [type offset length]}]
-  (let [{:keys [key codec]} (section-by-code type)]
-    (read/seek! r offset (+ (long offset) (long length)))
+(defn- read-section! [r record entry]
+  (let [type (:type entry) offset (long (:offset entry))
+        section (section-by-code type)
+        key (:key section) codec (:codec section)]
+    (input/seek! r offset (+ offset (long (:length entry))))
     (if codec
       (let [v (read-at-path r codec key)]
-        (read/finish! r 1)
+        (input/finish! r 1)
         (when (= :public-key-map key)
-          (read/set-algorithms! r (algorithms v)))
+          (input/set-algorithms! r (algorithms v)))
         (assoc record key v))
-      (update record :unknown-sections (fnil assoc (sorted-map)) type (read/rest! r)))))
+      (update record :unknown-sections (fnil assoc (sorted-map)) type (input/rest! r)))))
 
 (defn check-size-limit!
   "Throws the anomaly for a file of `size` bytes that is above `:max-size` of `options`."
@@ -127,31 +145,29 @@
    (error/attempt
      (fn []
        (check-size-limit! (count b) options)
-       (let [r (read/reader b)]
+       (let [r (input/reader b)]
          (reduce #(read-section! r %1 %2) {} (read-container! r (count b))))))))
 
 ;; ## Writing
-
-(defn- encode-section [algorithms {:keys [key codec]} v]
-  (error/attempt
-    (fn [] (codec/encode-at codec key v {:algorithms (when-not (= :public-key-map key) algorithms)}))))
 
 (defn- encoded-sections
   "`[[code bytes]]` of the record's sections, by code."
   [record]
   (let [key-map (:public-key-map record)
         algorithms (algorithms (when (vector? key-map) key-map))]
-    (into (sorted-map)
-      (concat
-        (for [{:keys [code key]} format/sections :when (contains? record key)
-              :let [b (encode-section algorithms (section-by-key key) (get record key))]]
-          [code (if (error/anomaly? b) (error/fail! (:poz/error b) (dissoc b :message)) b)])
-        (:unknown-sections record)))))
+    (reduce (fn [sections row]
+              (let [key (:key row)]
+                (if (contains? record key)
+                  (assoc sections (:code row)
+                    (codec/encode-at (:codec row) key (get record key) {:algorithms algorithms}))
+                  sections)))
+      (into (sorted-map) (:unknown-sections record))
+      section-rows)))
 
 (defn- check-shape! [record]
   (when-not (map? record)
     (error/fail! :format/type {:path [] :expected "a record map" :found (pr-str (type record))}))
-  (when-let [k (first (remove (conj (set (keys section-by-key)) :unknown-sections) (keys record)))]
+  (when-let [[k] (seq (remove record-keys (keys record)))]
     (error/fail! :format/type {:path [] :expected "only keys of sections" :found (pr-str k)}))
   (when (contains? record :unknown-sections)
     (let [unknown (:unknown-sections record)]
@@ -168,14 +184,16 @@
                       :toc (conj toc {:type code :offset at :length (count b)})})
           {:at start :toc []} sections)))
 
-(defn pack
-  "The file that holds `sections`, a map of code → bytes, whatever they hold."
-  [sections]
-  (let [sections (into (sorted-map) sections)
-        start (+ (long (first (codec/bounds header))) 2 (* 10 (count sections)))
+(defn- pack-sorted [sections]
+  (let [start (+ (long (first (codec/bounds header))) 2 (* 10 (count sections)))
         contents (codec/encode-at toc :toc (lay-out sections start) {})
         size (transduce (map count) + start (vals sections))]
     (apply bytes/concat (codec/encode-at header :header {:size size} {}) contents (vals sections))))
+
+(defn pack
+  "The file that holds `sections`, a map of code → bytes, whatever they hold."
+  [sections]
+  (pack-sorted (into (sorted-map) sections)))
 
 (defn encode
   "The byte string of `record` in binary form. Throws the anomaly for a map that no file
@@ -185,7 +203,7 @@
   (let [sections (encoded-sections record)]
     (when-let [[code facts] (presence-fault (keys sections))]
       (error/fail! code (assoc facts :path [])))
-    (let [file (pack sections)]
+    (let [file (pack-sorted sections)]
       (check-size-limit! (count file) {})
       file)))
 

@@ -44,14 +44,13 @@
   "Runs `rules` on `facts` up to the first that is broken, or that is unknown and says
   `:ends`: without it the later ones cannot be asked."
   [rules facts]
-  (loop [rules rules steps []]
-    (if-let [{:keys [id check ends]} (first rules)]
-      (let [{:keys [holds] :as finding} (check facts)
-            steps (if finding (conj steps (assoc finding :rule id)) steps)]
-        (if (or (false? holds) (and ends (= :unknown holds)))
-          (recur nil steps)
-          (recur (rest rules) steps)))
-      {:outcome (worst (map step-outcome steps)) :steps steps})))
+  (let [steps (reduce (fn [steps {:keys [id check ends]}]
+                        (if-let [{:keys [holds] :as finding} (check facts)]
+                          (cond-> (conj steps (assoc finding :rule id))
+                            (or (false? holds) (and ends (= :unknown holds))) reduced)
+                          steps))
+                [] rules)]
+    {:outcome (worst (mapv step-outcome steps)) :steps steps}))
 
 (defn problem
   "The error keyword of a step that does not hold, or nil."
@@ -60,5 +59,7 @@
 
 (defn problems
   "The error keywords of the steps of a judgement that do not hold, in their order."
-  [{:keys [steps]}]
-  (into [] (keep problem) steps))
+  [{:keys [outcome steps]}]
+  (if (= :valid outcome)
+    []
+    (into [] (keep problem) steps)))

@@ -16,16 +16,30 @@
    [clojure.string :as str]
    [poz.bytes :as bytes]
    [poz.codec :as codec]
+   [poz.codec.gather :as gather]
    [poz.crypto :as crypto]
    [poz.error :as error]
    [poz.format :as format]
-   [poz.rules :as rules]))
+   [poz.rules :as rules])
+  (:import
+   (java.util BitSet)))
 
 (set! *warn-on-reflection* true)
 
-(def ^:private contents
-  (into {} (map (fn [[k {:keys [content]}]] [k (codec/codec (:types format/format) content)]))
-    format/statements))
+(defn- index? [{:keys [kind]}]
+  (= :index kind))
+
+(defn- compiled [{:keys [context content]}]
+  (let [codec (codec/codec (:types format/format) content)]
+    {:context context
+     :separated (bytes/concat (bytes/utf8 context) (bytes/zeros 1))
+     :codec codec
+     :gather (gather/gatherer index? (:node codec))}))
+
+(def ^:private statements
+  "Kind of statement → its context, alone and with the zero byte after it, and the codec
+  of its content with the function that visits the key indexes in it."
+  (update-vals format/statements compiled))
 
 (def ^:private algorithm-code
   (into {} (map (juxt :key :code)) format/algorithms))
@@ -52,6 +66,15 @@
   (codec/fold (fn [acc node v _] (if (= :index (:kind node)) (conj acc v) acc))
     (sorted-set) (:node codec) value))
 
+(defn- gathered
+  "The key indexes that the function `gather` (`poz.codec.gather`) visits in `value`, each
+  once, ascending, in a vector."
+  [gather value]
+  (let [found (BitSet.)]
+    (when gather
+      (gather (fn [_ i] (.set found (int i))) nil value))
+    (into [] (map long) (.toArray (.stream found)))))
+
 (defn bindings
   "The key hashes of the distinct `indexes`, which ascend, one after another. `hashes`
   as from `key-hashes`."
@@ -70,14 +93,13 @@
   Gives `:context`, `:content` (bytes), `:cites` (indexes), `:bindings` (bytes), `:hash`,
   which is H(content, bindings), and the `:message` to sign."
   [kind value hashes]
-  (let [{:keys [context]} (format/statements kind)
-        codec (contents kind)
+  (let [{:keys [context separated codec gather]} (statements kind)
         content (codec/encode codec value)
-        cited (cites codec value)
+        cited (gathered gather value)
         bound (bindings hashes cited)
         hash (crypto/sha3-256 content bound)]
-    {:context context :content content :cites (vec cited) :bindings bound
-     :hash hash :message (message context hash)}))
+    {:context context :content content :cites cited :bindings bound
+     :hash hash :message (bytes/concat separated hash)}))
 
 ;; ## Signature lists
 

@@ -42,16 +42,21 @@
   (get-in record [:master-zone :original-master-hash]))
 
 (defn- better
-  "Of two assessed records of one provider the one to ask: valid first, then newest."
+  "Of two assessed records of one provider the one to ask: valid first, then newest, by its
+  chain and then by its Identity Zone. The order in which they are given decides nothing."
   [a b]
-  (let [rank (fn [{:keys [chain record]}]
-               [(if (= :valid (:outcome chain)) 1 0) (get-in record [:master-zone :serial])])]
+  (let [valid #(if (= :valid (:outcome %)) 1 0)
+        rank (fn [{:keys [chain] {:keys [master-zone]} :record {:keys [identity]} :zones}]
+               [(valid chain) (:serial master-zone) (:current-master-hash master-zone)
+                (valid identity) (:serial (:grant identity) 0) (:serial (:deny identity) 0)])]
     (if (neg? (compare (rank a) (rank b))) b a)))
 
 (defn- assessed-providers [providers now]
-  (reduce (fn [acc p]
-            (update acc (original-hash p) #(if % (better % (assess p now)) (assess p now))))
-    {} providers))
+  (update-vals
+    (reduce (fn [acc p]
+              (update acc (original-hash p) #(if % (better % (assess p now)) (assess p now))))
+      {} providers)
+    identity/prepared))
 
 (defn- judge-entries [zones record providers]
   (if (:identity zones)
@@ -111,4 +116,4 @@
                   (concat
                     (mapcat (fn [part] (of [z part] (judged part))) [:authority :grant :deny])
                     (mapcat (fn [i e] (of [z :entry i] e)) (range) (:entries judged)))))
-        (filter zones zone/names)))))
+        (filter #(get zones %) zone/names)))))

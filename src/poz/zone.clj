@@ -23,15 +23,25 @@
   "The zones, in the order of their codes."
   (mapv :zone format/zones))
 
+(defn- named
+  "Zone → the keyword of its name with `suffix` behind it."
+  [suffix]
+  (into {} (map (fn [zone] [zone (keyword (str (name zone) suffix))])) names))
+
+(def ^:private authority-keys (named "-authority"))
+(def ^:private zone-keys (named "-zone"))
+(def ^:private grant-kinds (named "-grant"))
+(def ^:private deny-kinds (named "-deny"))
+
 (defn authority-key
   "The key of a record under which the authority of `zone` is."
   [zone]
-  (keyword (str (name zone) "-authority")))
+  (authority-keys zone))
 
 (defn zone-key
   "The key of a record under which the section of `zone` is."
   [zone]
-  (keyword (str (name zone) "-zone")))
+  (zone-keys zone))
 
 (defn sections
   "`{:authority … :zone …}` of `record`'s zone, or nil where it has none."
@@ -46,12 +56,10 @@
 
 ;; ## Statements and hashes
 
-(defn- kind [zone part] (keyword (str (name zone) "-" part)))
-
 (defn grant-statement
   "The grant of a zone as a statement; its `:hash` is the *grant hash*."
   [{:keys [master-zone]} zone {:keys [authority] {:keys [grant]} :zone} hashes]
-  (signing/statement (kind zone "grant")
+  (signing/statement (grant-kinds zone)
     (assoc (dissoc grant :signatures)
       :original-master-hash (:original-master-hash master-zone)
       :authority authority)
@@ -60,7 +68,7 @@
 (defn deny-statement
   "The deny of a zone as a statement, over the grant with the hash `grant-hash`."
   [{:keys [master-zone]} zone {:keys [authority] {:keys [deny]} :zone} grant-hash hashes]
-  (signing/statement (kind zone "deny")
+  (signing/statement (deny-kinds zone)
     (assoc (dissoc deny :signatures)
       :original-master-hash (:original-master-hash master-zone)
       :authority authority
@@ -131,6 +139,13 @@
   (into [] (comp (filter #(= zone (:authority %))) (map #(dissoc % :authority)))
     (:delegations revision)))
 
+(defn- delegates?
+  "True if `revision` delegates for `zone` exactly the `keys` of an authority."
+  [revision zone keys]
+  (let [delegated (filterv #(identical? zone (:authority %)) (:delegations revision))]
+    (and (= (count keys) (count delegated))
+      (every? (fn [i] (= (nth keys i) (dissoc (nth delegated i) :authority))) (range (count keys))))))
+
 (defn- cited-position [chain authority]
   (first (keep-indexed (fn [i {:keys [current-master-hash]}]
                          (when (= current-master-hash (:master-zone-hash authority)) i))
@@ -155,7 +170,7 @@
   "Whether `authority` holds in `chain`: its revision is in the chain, and that and every
   later one delegate exactly these keys and values."
   [{:keys [chain zone authority]}]
-  (let [same? #(= (:keys authority) (delegation % zone))
+  (let [same? #(delegates? % zone (:keys authority))
         i (cited-position chain authority)
         complete (chain/genesis? (first chain))]
     (cond
@@ -245,7 +260,9 @@
         :serial (:serial deny)
         :sum (sum authority :deny (:signers facts))))))
 
-(defn- judge-authority [chain zone authority]
+(defn judge-authority
+  "The judgement of an `authority` of `zone` in `chain`, with the `:revision` that it cites."
+  [chain zone authority]
   (assoc (rules/judge authority-rules {:chain chain :zone zone :authority authority})
     :revision (some-> (cited-position chain authority) chain :serial)))
 

@@ -148,7 +148,7 @@
       (pr-str e)
       (str e)
       (pr-str (Throwable->map e))
-      (with-out-str (binding [*err* *out*] (.printStackTrace e (java.io.PrintWriter. *out*))))
+      (with-out-str (binding [*err* *out*] (.printStackTrace ^Throwable e (java.io.PrintWriter. *out*))))
       (pr-str (bean s))
       (str (hash s)))
     (is (= "#poz/secret \"redacted\"" (pr-str s) (str s)))

@@ -41,7 +41,6 @@
         (update-in [:grant :signatures] sign-as key-map (:message grant) seeds)
         (update-in [:deny :signatures] sign-as key-map (:message deny) seeds)))))
 
-
 (defn- signed-anew
   "`record` with every signature and current hash made again."
   [{:keys [public-key-map zone-history] :as record} seeds]

@@ -5,7 +5,7 @@
    [clojure.test.check.generators :as gen]
    [clojure.test.check.properties :as prop]
    [poz.bytes :as bytes]
-   [poz.codec.read :as read]
+   [poz.codec.input :as input]
    [poz.error :as error]
    [poz.record :as record]
    [poz.record.damage :as damage]
@@ -95,7 +95,7 @@
   (let [{:keys [unknown-sections]} (record/decode b)
         sections (into {} (map (fn [{:keys [type offset length]}]
                                  [type (bytes/slice b offset (+ (long offset) (long length)))]))
-                   (record/read-container! (read/reader b) (count b)))]
+                   (record/read-container! (input/reader b) (count b)))]
     (for [[code section] sections
           :when (not (contains? unknown-sections code))
           n (range 0 (count section) (if (< 300 (count section)) 7 1))]

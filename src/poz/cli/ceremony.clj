@@ -5,6 +5,7 @@
   lacks signatures. `subject` tells which part it is about."
   (:require
    [clojure.data.json :as data-json]
+   [clojure.string :as str]
    [poz.bytes :as bytes]
    [poz.cli.holder :as holder]
    [poz.cli.json :as json]
@@ -182,16 +183,30 @@
   (holder/attempt-> (master/finish draft)
     (fn [applied] (if holder (master/adopt holder applied) applied))))
 
+(defn- into-holder [holder draft record z]
+  (if-let [key-map (master/joined-keys (:public-key-map holder) (:public-key-map draft))]
+    (merge holder {:public-key-map key-map} (select-keys record [(zone/authority-key z) (zone/zone-key z)]))
+    (error/anomaly :update/key-map {:path [:public-key-map]})))
+
 (defn- applied-zone [draft holder [z] now]
   (let [base (when holder (record/public-view holder))]
     (holder/attempt-> (update/apply-update base draft {:now now})
-      (fn [{:keys [record]}]
-        (if holder
-          (merge holder (select-keys record [(zone/authority-key z) (zone/zone-key z)]))
-          record)))))
+      (fn [{:keys [record]}] (if holder (into-holder holder draft record z) record)))))
+
+(def ^:private short-of-signatures
+  #{:survivorship/below-threshold :zone/grant-below-threshold :zone/deny-below-threshold})
+
+(defn- with-needed
+  "`x`; where it is the anomaly of missing signatures, with every list and who is still needed."
+  [x subject draft]
+  (if (and (short-of-signatures (:poz/error x)) (not (:complete (status-of subject draft))))
+    (assoc x :message (str "signatures are missing: "
+                        (str/join "; " (map str/trim (butlast (holder/list-lines (status-of subject draft) list-titles))))))
+    x))
 
 (defn- applied [draft subject holder now]
-  (if (= :master subject) (applied-master draft holder) (applied-zone draft holder subject now)))
+  (with-needed (if (= :master subject) (applied-master draft holder) (applied-zone draft holder subject now))
+    subject draft))
 
 (defn- fallen [record now]
   (for [[z judged] (:zones (verify/verify record {:now now})) :when (not= :valid (:outcome judged))]

@@ -11,7 +11,8 @@
    [poz.keyring :as keyring]
    [poz.record :as record]
    [poz.record.text :as text]
-   [poz.signing :as signing]))
+   [poz.signing :as signing]
+   [poz.zone :as zone]))
 
 (set! *warn-on-reflection* true)
 
@@ -90,6 +91,21 @@
   "Writes the holder's record to `--out`, readable by its owner only; `result` or an anomaly."
   [record {:keys [out force]} {:keys [stdout]} result]
   (or (files/write-file! out (record/encode record) stdout {:private true :force force}) result))
+
+;; ## Zones
+
+(defn alone
+  "The public view of `record` with the one zone `z`: what travels."
+  [record z]
+  (let [others (mapcat (juxt zone/authority-key zone/zone-key) (remove #{z} zone/names))]
+    (apply dissoc record :key-names :private-key-map :unknown-sections others)))
+
+(defn next-time
+  "The time for a new statement: now, or a millisecond after what it replaces if that is later."
+  [record z options env]
+  (let [{:keys [grant deny]} (:zone (zone/sections record z))]
+    (max (long (support/now options env))
+      (inc (long (:timestamp grant -1))) (inc (long (:timestamp deny -1))))))
 
 ;; ## Words
 

@@ -14,7 +14,6 @@
    [poz.error :as error]
    [poz.identity :as identity]
    [poz.identity.issue :as issue]
-   [poz.record :as record]
    [poz.rules :as rules]
    [poz.signing :as signing]
    [poz.view.text :as text]
@@ -114,12 +113,11 @@
   (holder/attempt-> (support/read-record file env)
     (fn [record]
       (holder/attempt-> (read-item :entry entry-file env)
-        #(issue/accept record % (support/now options env))
+        #(issue/accept record % (holder/next-time record :identity options env))
         (fn [drafted]
           (error/attempt
             (fn []
-              (holder/write-draft (apply dissoc (record/public-view drafted)
-                                    (mapcat (juxt zone/authority-key zone/zone-key) (remove #{:identity} zone/names)))
+              (holder/write-draft (holder/alone drafted :identity)
                 options env
                 (let [status (change/status drafted :identity :grant false)]
                   {:exit 0 :err (cons "draft of the identity zone" (holder/list-lines status {:grant "grant"}))
@@ -139,10 +137,16 @@
       (nil? group) (holder/usage "login respond" "--group is required with a challenge")
       :else (auth/response record challenge group (support/now options env)))))
 
+(defn- with-group [response record]
+  (if (seq (auth/missing (assoc response :signatures []) record))
+    response
+    (error/anomaly :login/no-such-group {:path [:group] :found (:group response)})))
+
 (defn- respond [{[file holder-file] :args :keys [options env]}]
   (with-holder holder-file options env
     (fn [record ring]
       (holder/attempt-> (response-to-sign file record options env)
+        #(with-group % record)
         (fn [response]
           (holder/attempt->
             (holder/sign-each response ring (set (auth/missing response record)) (constantly true)

@@ -62,12 +62,6 @@
 
 ;; ## Drafts
 
-(defn- alone
-  "The public view of `record` with the one zone `z`: what travels."
-  [record z]
-  (let [others (mapcat (juxt zone/authority-key zone/zone-key) (remove #{z} zone/names))]
-    (-> (apply dissoc record :key-names :private-key-map :unknown-sections others))))
-
 (defn- removal-note [record drafted z]
   (when (and (zone/sections record z) (zone/sections drafted z))
     (let [{:keys [steps]} (update/judge-successor record drafted z)]
@@ -86,14 +80,7 @@
 
 (defn- write-drafted [record drafted z part options env]
   (holder/attempt-> drafted
-    (fn [d] (error/attempt #(holder/write-draft (alone d z) options env (drafted-result record d z part options))))))
-
-(defn- next-time
-  "The time for a new statement: now, or a millisecond after what it replaces if that is later."
-  [record z options env]
-  (let [{:keys [grant deny]} (:zone (zone/sections record z))]
-    (max (long (support/now options env))
-      (inc (long (:timestamp grant -1))) (inc (long (:timestamp deny -1))))))
+    (fn [d] (error/attempt #(holder/write-draft (holder/alone d z) options env (drafted-result record d z part options))))))
 
 (defn- change-zone
   "Reads FILE and ZONE and writes the draft that `(f record zone time)` makes of `part`."
@@ -103,7 +90,7 @@
       (holder/attempt-> (support/read-record file env)
         (fn [record]
           (let [record (cond-> record (:add-key options) (update-in [:public-key-map] into (:add-key options)))]
-            (write-drafted record (f record z (next-time record z options env)) z part options env)))))))
+            (write-drafted record (f record z (holder/next-time record z options env)) z part options env)))))))
 
 (def ^:private entry-nodes
   (into {} (map (fn [{:keys [zone]}] [zone (zone/entry-node zone)])) format/zones))

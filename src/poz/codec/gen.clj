@@ -98,10 +98,17 @@
     (when (every? some? generators)
       (gen/fmap #(repair (field-map keys %)) (apply gen/tuple generators)))))
 
+(defn- tagged-gen [{:keys [fields]} options]
+  (when-let [cases (seq (keep (fn [{:keys [key node]}]
+                                (when-let [g (generator node options)] (gen/fmap #(array-map key %) g)))
+                          fields))]
+    (gen/one-of cases)))
+
 (def compilers
   "Kind → function of a node and the options that gives a generator, or nil where no
   value can be made. nil as a value stands for none: an absent optional, a literal."
   {:u8 scalar/int-gen :u16 scalar/int-gen :u32 scalar/int-gen :u64 scalar/int-gen
+   :unsigned scalar/unsigned-gen
    :bytes scalar/bytes-gen
    :text scalar/text-gen
    :enum scalar/enum-gen
@@ -110,7 +117,8 @@
    :list list-gen
    :optional optional-gen
    :sized (fn [{:keys [item]} options] (generator item options))
-   :struct struct-gen})
+   :struct struct-gen
+   :tagged tagged-gen})
 
 (defn generator
   "A generator of values of `node`, or nil where the `:algorithms` allow none."

@@ -7,7 +7,8 @@
   | kind | properties | value |
   |---|---|---|
   | `:u8 :u16 :u32 :u64` | `:min :max` | integer |
-  | `:bytes` | `:size`, or `:prefix :min :max` | byte string |
+  | `:unsigned` | | integer of 8 bytes, a BigInt from 2^63 on |
+  | `:bytes` | `:size`, or `:prefix :min :max`, or `:rest :min :max`: all that is left | byte string |
   | `:text` | `:min :max`, `:form` `:handle` or `:domain` | string |
   | `:enum` | `:as` an integer kind, `:codes` `[[code keyword {:doc …}]]`, `:open` unknown codes are kept, `:error` for them | keyword (integer) |
   | `:index` | `:use` `:sign` or `:agree` | position in the Public Key Map |
@@ -17,9 +18,10 @@
   | `:sized` | `:prefix` | the value; its length goes first |
   | `:struct` | `:rules` | map |
   | `:select` | a struct and some of its fields | map |
+  | `:tagged` | `:as` an integer kind; then cases, `[code key {:doc …} type]` | map with one key, that of its case |
 
   A node is a map: `:kind`, `:props`, `:min` and `:max` bytes, and for the composite
-  kinds `:item` (a node) or `:fields` (`[{:key :doc :node}]`). `parse` makes nodes and
+  kinds `:item` (a node) or `:fields` (`[{:key :doc :node}]`, cases with a `:code`). `parse` makes nodes and
   throws, with a sentence, on a table that makes no sense or has no bound."
   (:require
    [poz.codec.rule :as rule]))
@@ -32,6 +34,14 @@
   "The greatest integer that the integer kind can hold; for `:u64` the greatest long."
   ^long [kind]
   (case kind :u8 0xff :u16 0xffff :u32 0xffffffff :u64 Long/MAX_VALUE))
+
+(defn unsigned?
+  "True if `v` is a value of the kind `:unsigned`: an integer below 2^64 that is a BigInt
+  just where it is no long."
+  [v]
+  (if (int? v)
+    (<= 0 (long v))
+    (and (instance? clojure.lang.BigInt v) (< Long/MAX_VALUE v 18446744073709551616N))))
 
 (defn width
   "The bytes of an integer kind."
@@ -52,10 +62,11 @@
   of its content: what a count may be multiplied with before a byte was read."
   ^long [{:keys [kind props fields] :as node}]
   (case kind
-    :bytes (if (:size props) (:min node) (width (:prefix props)))
+    :bytes (cond (:size props) (:min node) (:rest props) 0 :else (width (:prefix props)))
     (:text :list) 2
     :optional 1
     :sized (width (:prefix props))
+    :tagged (width (:as props))
     :struct (transduce (map (comp floor :node)) + 0 fields)
     (:min node)))
 
@@ -83,6 +94,18 @@
      :min (transduce (map (comp :min :node)) + 0 fields)
      :max (transduce (map (comp :max :node)) +' 0 fields)}))
 
+(defn- parse-case [registry [code key props form :as row]]
+  (when-not (and (int? code) (keyword? key) (map? props) (= 4 (count row)))
+    (bad! row "a case is [code key {…} type]"))
+  {:code code :key key :doc (:doc props) :node (parse registry form)})
+
+(defn- parse-tagged [registry {:keys [props args]}]
+  (let [cases (mapv #(parse-case registry %) args)
+        n (width (:as props))]
+    {:kind :tagged :props props :fields cases
+     :min (+ n (long (transduce (map (comp :min :node)) min Long/MAX_VALUE cases)))
+     :max (+' n (transduce (map (comp :max :node)) max 0 cases))}))
+
 (defn- parse-list [registry {:keys [props args] :as node}]
   (let [item (parse registry (first args))
         {:keys [min max counts]} props
@@ -101,10 +124,12 @@
                            (assoc (dissoc node :args) :min (width kind) :max (width kind)
                                   :low (or lo 0) :high (or hi (int-max kind))))
     :bytes (let [prefix (:prefix props)]
-             (when-not (or (:size props) prefix) (bad! form "bytes need :size or :prefix"))
+             (when-not (or (:size props) prefix (and (:rest props) (:max props)))
+               (bad! form "bytes need :size or :prefix, or :rest and :max"))
              (bounded node (if prefix (width prefix) 0) (if prefix (int-max prefix) 0)))
     :text (bounded node 2 65535)
     :enum (let [n (width (:as props))] (assoc node :min n :max n))
+    :unsigned (assoc node :min 8 :max 8)
     :index (assoc node :min 2 :max 2)
     :literal (let [n (quot (count (:hex props)) 2)] (assoc node :min n :max n))
     :list (parse-list registry node)
@@ -116,6 +141,7 @@
              (assoc (dissoc node :args) :item item :min (+ n (long (:min item))) :max (+' n (:max item))))
     :struct (parse-struct registry node)
     :select (parse-select registry node)
+    :tagged (parse-tagged registry node)
     (bad! form "no such kind")))
 
 (defn parse

@@ -4,7 +4,9 @@
 
   `:sort` is `:item` (the items themselves ascend), `:encoding` (their bytes do, so
   that only reader and writer can tell) or the fields by which they ascend. `:id` is
-  the fields that no two items share, `:distinct` says that no two items are equal.")
+  the fields that no two items share, `:distinct` says that no two items are equal."
+  (:import
+   (clojure.lang APersistentVector)))
 
 (set! *warn-on-reflection* true)
 
@@ -86,11 +88,11 @@
 (defn key-use-fault
   "Why the key index `i` does not serve for `use` (`:sign`, `:agree`, or nil for any)
   in a map whose keys have these `algorithms`, as `[error facts]`, or nil."
-  [algorithms use ^long i]
-  (if (<= (count algorithms) i)
+  [^APersistentVector algorithms use ^long i]
+  (if (<= (.size algorithms) i)
     [:format/index {:rule (str "a position in a map of " (count algorithms) " keys") :found i}]
-    (let [algorithm (nth algorithms i)
-          agrees (= :x25519 algorithm)]
+    (let [algorithm (.get algorithms i)
+          agrees (identical? :x25519 algorithm)]
       (case use
         :sign (when agrees [:format/key-use {:rule "a key that signs" :found (key-text i algorithm)}])
         :agree (when-not agrees [:format/key-use {:rule "an x25519 key" :found (key-text i algorithm)}])

@@ -41,5 +41,5 @@
     :enum (enum-value props x)
     (:optional :sized) (if (nil? x) x (value item x))
     :list (if (sequential? x) (mapv #(value item %) x) x)
-    :struct (if (map? x) (struct-value node x) x)
+    (:struct :tagged) (if (map? x) (struct-value node x) x)
     x))

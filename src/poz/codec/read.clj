@@ -1,5 +1,6 @@
 (ns poz.codec.read
-  "Compiles nodes to readers: functions of a `Reader`, which is a cursor over bytes.
+  "Compiles nodes to readers: functions of a `Reader` (`poz.codec.input`), a cursor over
+  bytes.
 
   A reader gives the value and moves the cursor, or throws the anomaly that names the
   first broken rule, with its offset (counted from the first byte of the whole) and
@@ -7,85 +8,19 @@
   is held against them first. Byte strings are slices of what is read, not copies."
   (:require
    [poz.bytes :as bytes]
+   [poz.codec.input :refer [fault! get-int need! position remaining seek! set-path! take-slice]]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
    [poz.codec.rule :as rule]
-   [poz.codec.text :as text]
-   [poz.error :as error])
+   [poz.codec.text :as text])
   (:import
    (clojure.lang LazilyPersistentVector PersistentArrayMap)
    (java.nio ByteBuffer)
    (java.util Arrays HashSet)
-   (poz.bytes Bytes)))
+   (poz.bytes Bytes)
+   (poz.codec.input Reader)))
 
 (set! *warn-on-reflection* true)
-
-(def ^:private ^:const max-depth 32)
-
-;; `path` holds the key or position at each depth of the node that is being read, so
-;; that a fault can name its place at no cost to a read that succeeds. `context` holds
-;; what earlier parts of the file decide for later ones: the algorithms of its keys.
-(deftype Reader [^ByteBuffer buffer ^bytes array ^long base ^objects path ^objects context])
-
-(defn reader
-  "A cursor at the first byte of the byte string `b`."
-  ^Reader [^Bytes b]
-  (let [array ^bytes (.-array b)]
-    (Reader. (-> (ByteBuffer/wrap array) (.position (.-offset b))
-               (.limit (unchecked-add-int (.-offset b) (.-length b))))
-      array (.-offset b) (object-array max-depth) (object-array 1))))
-
-(defn position
-  "The offset of the cursor from the first byte."
-  ^long [^Reader r]
-  (- (.position ^ByteBuffer (.-buffer r)) (.-base r)))
-
-(defn remaining
-  "How many bytes are left before the end of what may be read."
-  ^long [^Reader r]
-  (.remaining ^ByteBuffer (.-buffer r)))
-
-(defn seek!
-  "Moves the cursor to `offset`, with `end` as the end of what may be read."
-  [^Reader r offset end]
-  (let [^ByteBuffer b (.-buffer r)]
-    (.limit b (int (+ (.-base r) (long end))))
-    (.position b (int (+ (.-base r) (long offset))))))
-
-(defn set-algorithms!
-  "Tells the reader the algorithms of the record's keys, a vector: from here on an
-  index must lead to one of them, and to one that can do what it is cited for."
-  [^Reader r algorithms]
-  (aset ^objects (.-context r) 0 algorithms))
-
-(defn set-path!
-  "Sets what stands at `depth` of the path, for readers compiled for below it."
-  [^Reader r depth key]
-  (aset ^objects (.-path r) (int depth) key))
-
-(defn fault!
-  "Throws the anomaly for `code` at the offset `at` and `depth` of the present path."
-  [^Reader r depth code at facts]
-  (error/fail! code (assoc facts
-                      :at at
-                      :path (vec (Arrays/copyOf ^objects (.-path r) (int depth))))))
-
-(defn- need!
-  "Faults unless `n` more bytes are there."
-  [^Reader r depth ^long n]
-  (let [^ByteBuffer b (.-buffer r)]
-    (when (< (.remaining b) n)
-      (fault! r depth :format/truncated (position r)
-        {:expected (str n (if (= n 1) " byte" " bytes")) :found (.remaining b)}))))
-
-(defn- get-int
-  "The integer of `width` bytes at the cursor; of 8 bytes a signed one."
-  ^long [^ByteBuffer b ^long width]
-  (case width
-    1 (bit-and 0xff (.get b))
-    2 (bit-and 0xffff (.getShort b))
-    4 (bit-and 0xffffffff (.getInt b))
-    8 (.getLong b)))
 
 (defn- range-rule [low high] (str low " to " high))
 
@@ -99,20 +34,32 @@
             {:rule (range-rule low high) :found (if (= n 8) (Long/toUnsignedString v) v)}))
         v))))
 
-(defn- take-slice ^Bytes [^Reader r ^long n]
-  (let [^ByteBuffer b (.-buffer r) at (.position b)]
-    (.position b (unchecked-int (+ at n)))
-    (Bytes. (.-array r) at (unchecked-int n))))
-
 (defn- fixed-reader [{:keys [props]} depth]
   (let [n (long (:size props))]
     (fn [^Reader r]
       (need! r depth n)
       (take-slice r n))))
 
+(defn- unsigned-reader [_ depth]
+  (fn [^Reader r]
+    (need! r depth 8)
+    (let [v (.getLong ^ByteBuffer (.-buffer r))]
+      (if (neg? v) (+ 18446744073709551616N v) v))))
+
+(defn- rest-reader [{:keys [props]} depth]
+  (let [low (long (or (:min props) 0)) high (long (:max props))]
+    (fn [^Reader r]
+      (need! r depth low)
+      (let [n (remaining r)]
+        (when (< high n)
+          (fault! r depth :format/length (position r) {:rule (str (range-rule low high) " bytes") :found n}))
+        (take-slice r n)))))
+
 (defn- bytes-reader [{:keys [props] :as node} depth]
-  (if (:size props)
-    (fixed-reader node depth)
+  (cond
+    (:size props) (fixed-reader node depth)
+    (:rest props) (rest-reader node depth)
+    :else
     (let [width (node/width (:prefix props))
           low (long (or (:min props) 0)) high (long (or (:max props) Integer/MAX_VALUE))]
       (fn [^Reader r]
@@ -124,19 +71,26 @@
               {:rule (str (range-rule low high) " bytes") :found n}))
           (take-slice r n))))))
 
+(defn- text-fault!
+  "Faults for what `text/check` found in the string `s` that starts at the cursor."
+  [^Reader r depth s {:keys [error index] :as found}]
+  (let [before (bytes/utf8 (subs s 0 index))]
+    (fault! r depth error (+ (position r) (count before)) (dissoc found :error :index))))
+
 (defn- text-reader [{:keys [props]} depth]
-  (fn [^Reader r]
-    (need! r depth 2)
-    (let [n (get-int (.-buffer r) 2)]
-      (need! r depth n)
-      (let [at (position r)
-            s (text/read-utf8 (.-array r) (.position ^ByteBuffer (.-buffer r)) n)]
+  (let [fault-of (text/check props)]
+    (fn [^Reader r]
+      (need! r depth 2)
+      (let [^ByteBuffer b (.-buffer r)
+            n (get-int b 2)
+            _ (need! r depth n)
+            at (.position b)
+            s (text/read-utf8 (.-array r) at n)]
         (when-not (string? s)
-          (fault! r depth :format/utf8 (+ at (long s)) {:rule "well-formed UTF-8"}))
-        (when-let [{:keys [error index] :as f} (text/fault s n props)]
-          (let [before (subs s 0 index)]
-            (fault! r depth error (+ at (count (bytes/utf8 before))) (dissoc f :error :index))))
-        (.position ^ByteBuffer (.-buffer r) (unchecked-int (+ (.position ^ByteBuffer (.-buffer r)) n)))
+          (fault! r depth :format/utf8 (+ (position r) (long s)) {:rule "well-formed UTF-8"}))
+        (when-let [found (fault-of s n)]
+          (text-fault! r depth s found))
+        (.position b (unchecked-int (+ at n)))
         s))))
 
 (defn- keywords
@@ -225,46 +179,55 @@
         before (int (+ base (long before))) start (int (+ base (long start)))]
     (Arrays/compareUnsigned array before start array start (.position ^ByteBuffer (.-buffer r)))))
 
-(defn item-checker
-  "For a list node whose items owe one another something: a function of the reader,
-  the items so far, the position of the newest, where the one before it started and
-  where it did, and a set of ids that it keeps. It faults where they do not keep it."
+(defn- bytes-since
+  "The bytes from `start` to the cursor. Of two items they are the same where the values
+  are, and they hash faster."
+  [^Reader r ^long start]
+  (let [at (+ (.-base r) start)]
+    (Bytes. (.-array r) (int at) (int (- (.position ^ByteBuffer (.-buffer r)) at)))))
+
+(defn- check-pair!
+  "Faults at the item `i`, which starts at `start`, unless comparing the one before it
+  with it gave a negative `c`."
+  [^Reader r depth c i start]
+  (when-not (neg? (long c))
+    (let [[code facts] (order/pair-fault c i)]
+      (fault! r depth code start facts))))
+
+(defn- encoding-checker
+  "For a list node whose items are sorted by their bytes, or that no two of may share an
+  id, else nil: a function of the reader, an item that was just read and its position,
+  where the one before it started and where it did, and the set of ids, which it keeps."
   [{:keys [props] :as node} depth]
-  (let [by-encoding (= :encoding (:sort props))
-        compare-items (order/item-comparator node)
-        in-order (or by-encoding compare-items)
-        id (order/id-fn node)
-        depth (inc (long depth))]
-    (when (or in-order id)
-      (fn [^Reader r ^objects items i before start ^HashSet ids]
-        (let [i (long i) item (aget items i)]
-          (when (and in-order (pos? i))
-            (let [c (long (if by-encoding
-                            (compare-encodings r before start)
-                            (compare-items (aget items (dec i)) item)))]
-              (when-not (neg? c)
-                (let [[code facts] (order/pair-fault c i)]
-                  (fault! r depth code start facts)))))
-          (when (and id (not (.add ids (id item))))
-            (fault! r depth :format/duplicate start
-              {:rule "no two items share an id" :found (pr-str (id item))})))))))
+  (let [{by :sort distinct? :distinct} props
+        id (order/id-fn node)]
+    (when (or (= :encoding by) id)
+      (fn [^Reader r item i before start ^HashSet ids]
+        (when (and (= :encoding by) (pos? (long i)))
+          (check-pair! r depth (compare-encodings r before start) i start))
+        (when (and id (not (.add ids (if distinct? (bytes-since r start) (id item)))))
+          (fault! r depth :format/duplicate start
+            {:rule "no two items share an id" :found (pr-str (id item))}))))))
 
 (defn- list-reader [{:keys [item] :as node} depth]
-  (let [depth (long depth)
+  (let [depth (long depth) below (Long/valueOf (inc depth))
         read-count (count-reader node depth)
-        read-item (compile-reader item (inc depth))
-        check (item-checker node depth)
-        ids? (order/id-fn node)]
+        read-item (compile-reader item below)
+        compare-items (order/item-comparator node)
+        check-encoding! (encoding-checker node below)]
     (fn [^Reader r]
       (let [n (long (read-count r))
             items (object-array n)
-            ids (when ids? (HashSet.))]
+            ids (when check-encoding! (HashSet.))]
         (loop [i 0 before 0]
           (when (< i n)
             (set-path! r depth i)
-            (let [start (position r)]
-              (aset items i (read-item r))
-              (when check (check r items i before start ids))
+            (let [start (position r) item (read-item r)]
+              (aset items i item)
+              (when (and compare-items (pos? i))
+                (let [c (long (compare-items (aget items (dec i)) item))]
+                  (when-not (neg? c) (check-pair! r below c i start))))
+              (when check-encoding! (check-encoding! r item i before start ids))
               (recur (inc i) start))))
         (LazilyPersistentVector/createOwning items)))))
 
@@ -304,9 +267,23 @@
                 (rule-fault! r depth rule start (map vector keys readers) m))
               m)))))))
 
+(defn- tagged-reader [{:keys [fields props]} depth]
+  (let [depth (long depth)
+        width (node/width (:as props))
+        cases (into {} (map (fn [{:keys [code key node]}] [code [key (compile-reader node (inc depth))]])) fields)]
+    (fn [^Reader r]
+      (need! r depth width)
+      (let [code (get-int (.-buffer r) width)
+            [key read-case] (cases code)]
+        (when-not key
+          (fault! r depth :format/code (- (position r) width) {:expected (pr-str (mapv :code fields)) :found code}))
+        (set-path! r depth key)
+        {key (read-case r)}))))
+
 (def compilers
   "Kind → function of a node and its depth in the path that gives a reader."
   {:u8 int-reader :u16 int-reader :u32 int-reader :u64 int-reader
+   :unsigned unsigned-reader
    :bytes bytes-reader
    :text text-reader
    :enum enum-reader
@@ -315,21 +292,10 @@
    :list list-reader
    :optional optional-reader
    :sized sized-reader
-   :struct struct-reader})
+   :struct struct-reader
+   :tagged tagged-reader})
 
 (defn compile-reader
   "The reader of `node`, whose path has `depth` elements."
   [{:keys [kind] :as node} depth]
   ((compilers kind) node depth))
-
-(defn finish!
-  "Faults where bytes are left before the end of what may be read."
-  [^Reader r depth]
-  (let [^ByteBuffer b (.-buffer r)]
-    (when (.hasRemaining b)
-      (fault! r depth :format/trailing (position r) {:found (str (.remaining b) " more bytes")}))))
-
-(defn rest!
-  "All that is left before the end of what may be read, as a byte string."
-  [^Reader r]
-  (take-slice r (.remaining ^ByteBuffer (.-buffer r))))

@@ -36,7 +36,10 @@
   "What `node` is, in words, whatever its name."
   [{:keys [kind props item]}]
   (case kind
-    :bytes (if-let [size (:size props)] (str size " bytes") (str (name (:prefix props)) " length, bytes"))
+    :bytes (let [{:keys [size prefix]} props]
+             (cond size (str size " bytes") prefix (str (name prefix) " length, bytes") :else "bytes, all that are left"))
+    :unsigned "u64"
+    :tagged (str (name (:as props)) " code, then one of")
     :text "string"
     :enum (str (name (:as props)) " code")
     :literal "fixed"
@@ -81,7 +84,7 @@
 
 (defn rule-texts
   "What `node` asks of a value, a seq of phrases."
-  [{:keys [kind props item] :as node}]
+  [{:keys [kind props item fields] :as node}]
   (case kind
     (:u8 :u16 :u32 :u64) (range-texts node)
     (:bytes :text) (concat (length-texts node) (when-let [form (:form props)] [(name form)])
@@ -90,6 +93,7 @@
             (:open props) (conj "others are kept"))
     :index (case (:use props) :sign ["a key that signs"] :agree ["an x25519 key"] nil)
     :literal [(:hex props)]
+    :tagged [(str/join ", " (map (fn [{:keys [code key]}] (str code " " (name key))) fields))]
     :list (concat (count-texts node) (sort-text props) (when-not (:fields item) (rule-texts item)))
     (:optional :sized) (when-not (:name item) (rule-texts item))
     nil))
@@ -101,7 +105,7 @@
   [{:keys [kind name item fields]}]
   (cond
     name nil
-    (= :struct kind) {:fields fields :depth 1}
+    (#{:struct :tagged} kind) {:fields fields :depth 1}
     (#{:list :optional :sized} kind) (when-not (:name item) (inside item))))
 
 (defn- rules-of [{:keys [props]}]
@@ -110,7 +114,7 @@
 (defn struct-of
   "The struct of a node whose rows a table shows: itself, or what its items are."
   [{:keys [kind item] :as node}]
-  (cond (= :struct kind) node
+  (cond (#{:struct :tagged} kind) node
         (and item (not (:name item))) (struct-of item)))
 
 (defn- told-elsewhere?
@@ -178,4 +182,4 @@
 (defn composite?
   "True if the type `form` is a struct or a list."
   [table form]
-  (contains? #{:struct :list} (:kind (parse table form))))
+  (contains? #{:struct :list :tagged} (:kind (parse table form))))

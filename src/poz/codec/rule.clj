@@ -59,7 +59,7 @@
   "A function of a struct's map that gives the first of `rules` (`compile-rule`) that does
   not hold, or nil."
   [rules]
-  (if (empty? rules)
-    (constantly nil)
-    (fn [m]
-      (reduce (fn [_ rule] (when-not ((:holds? rule) m) (reduced rule))) nil rules))))
+  (reduce (fn [later {:keys [holds?] :as rule}]
+            (fn [m] (if (holds? m) (later m) rule)))
+    (fn [_] nil)
+    (rseq (vec rules))))

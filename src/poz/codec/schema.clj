@@ -32,6 +32,9 @@
 (defn- int-form [{:keys [low high]}]
   [:int {:min low :max high :error/message (str "an integer, " low " to " high)}])
 
+(defn- unsigned-form [_]
+  [:fn {:error/message "an integer, 0 to 18446744073709551615"} node/unsigned?])
+
 (defn- bytes-form [{:keys [props]}]
   (let [{:keys [size prefix min max]} props
         low (long (or size min 0)) high (long (or size max (node/int-max prefix)))]
@@ -129,9 +132,15 @@
   (all-of (into [:map {:closed true}] (keep field-entry) fields)
     (map rule-form (:rules props))))
 
+(defn- tagged-form [{:keys [fields]}]
+  [:and
+   (into [:map {:closed true}] (map (fn [{:keys [key node]}] [key {:optional true} (schema node)])) fields)
+   [:fn {:error/message (str "one of the keys " (pr-str (mapv :key fields)))} #(= 1 (count %))]])
+
 (def compilers
   "Kind → function of a node that gives a schema. A `:literal` has no value, so none."
   {:u8 int-form :u16 int-form :u32 int-form :u64 int-form
+   :unsigned unsigned-form
    :bytes bytes-form
    :text text-form
    :enum enum-form
@@ -140,7 +149,8 @@
    :list list-form
    :optional (fn [{:keys [item]}] [:maybe (schema item)])
    :sized (fn [{:keys [item]}] (schema item))
-   :struct struct-form})
+   :struct struct-form
+   :tagged tagged-form})
 
 (defn schema
   "The schema of the values of `node`, a Malli form."

@@ -4,7 +4,7 @@
   It walks a node over the bytes, beside the compiled reader (`poz.codec.read`) and
   without its composites, and gives a tree of *spans*, plain maps:
 
-  - `:key` field or position in the parent; `:length`, `:count`, `:present` for what
+  - `:key` field or position in the parent; `:length`, `:count`, `:present`, `:tag` for what
     only encoders write; `:content` what a length or a presence byte stands before
   - `:kind` and, of a type with a name, `:name`; `:doc` the field's
   - `:at` offset of the first byte, `:size` how many
@@ -20,6 +20,7 @@
   A tree takes some hundred times the memory of its bytes: nothing for a server."
   (:require
    [poz.bytes :as bytes]
+   [poz.codec.input :as input]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
    [poz.codec.read :as read]
@@ -82,21 +83,21 @@
 (defn cursor
   "What a tracer walks over: the bytes of `b` and a reader at their start."
   [b]
-  {:bytes b :reader (read/reader b)})
+  {:bytes b :reader (input/reader b)})
 
 (defn trailing
   "The span of what is left before the end of what may be read, broken as bytes that
   should not be there; nil where nothing is left. `found` words their number."
   [{:keys [reader]} path found]
-  (let [at (read/position reader) n (read/remaining reader)]
+  (let [at (input/position reader) n (input/remaining reader)]
     (when (pos? n)
       (break (raw :trailing at (+ at n)) [] (fault path :format/trailing at {:found (found n)})))))
 
 (defn- rewind! [reader at]
-  (read/seek! reader at (+ (read/position reader) (read/remaining reader))))
+  (input/seek! reader at (+ (input/position reader) (input/remaining reader))))
 
 (defn- truncated [{:keys [reader]} key path ^long need]
-  (let [at (read/position reader) left (read/remaining reader)]
+  (let [at (input/position reader) left (input/remaining reader)]
     (when (< left need)
       (break (raw key at (+ at left)) []
         (fault path :format/truncated at
@@ -113,8 +114,9 @@
       v)))
 
 (defn- trace-fixed [node {:keys [reader]} path]
-  (let [at (read/position reader)
-        size (min (long (:min node)) (read/remaining reader))
+  (let [at (input/position reader)
+        left (input/remaining reader)
+        size (if (:rest (:props node)) left (min (long (:min node)) left))
         v (leaf-value node reader path)
         span (assoc (typed node) :at at :size size)]
     (cond
@@ -132,12 +134,12 @@
   "A scalar after its length. The compiled reader reads both: where it faults at the
   first byte the length is to blame."
   [{:keys [kind] :as node} prefix {:keys [reader] :as cursor} path]
-  (let [at (read/position reader)
+  (let [at (input/position reader)
         length (trace-prefix :length prefix cursor path)]
     (if (:broken length)
       (composite node [length] nil)
-      (let [start (read/position reader)
-            size (min (long (:value length)) (read/remaining reader))
+      (let [start (input/position reader)
+            size (min (long (:value length)) (input/remaining reader))
             content {:key :content :kind kind :at start :size size}
             v (do (rewind! reader at) (leaf-value node reader path))]
         (cond
@@ -175,12 +177,12 @@
 (defn- trace-inside
   "The spans of `item` in the next `n` bytes, and of what it leaves of them."
   [item {:keys [reader] :as cursor} path ^long n]
-  (let [start (read/position reader)
-        outer (+ start (read/remaining reader))
-        _ (read/seek! reader start (+ start n))
+  (let [start (input/position reader)
+        outer (+ start (input/remaining reader))
+        _ (input/seek! reader start (+ start n))
         content (trace-node item cursor path {:key :content})
         left (when-not (:broken content) (trailing cursor path identity))]
-    (read/seek! reader (read/position reader) outer)
+    (input/seek! reader (input/position reader) outer)
     (if left [content left] [content])))
 
 (defn- trace-sized [{:keys [item props] :as node} cursor path]
@@ -272,9 +274,20 @@
       span
       (break-rule span path (:rules props)))))
 
+(defn- trace-tagged [{:keys [fields props] :as node} cursor path]
+  (let [{v :value at :at :as tag} (trace-prefix :tag (:as props) cursor path)
+        {:keys [key doc] of :node} (first (filter #(= v (:code %)) fields))]
+    (cond
+      (:broken tag) (composite node [tag] nil)
+      key (let [content (trace-node of cursor (conj path key) {:key key :doc doc})]
+            (composite node [tag content] {key (:value content)}))
+      :else (let [error (fault path :format/code at {:expected (pr-str (mapv :code fields)) :found v})]
+              (composite node [(break tag [] error)] nil)))))
+
 (def tracers
   "Kind → function of a node, a cursor and a path that gives a span."
   {:u8 trace-fixed :u16 trace-fixed :u32 trace-fixed :u64 trace-fixed
+   :unsigned trace-fixed
    :bytes trace-bytes
    :text trace-text
    :enum trace-fixed
@@ -283,7 +296,8 @@
    :list trace-list
    :optional trace-optional
    :sized trace-sized
-   :struct trace-struct})
+   :struct trace-struct
+   :tagged trace-tagged})
 
 ;; ## The whole
 
@@ -308,7 +322,7 @@
   ([codec b] (trace codec b nil))
   ([{:keys [node]} b {:keys [algorithms]}]
    (let [{:keys [reader] :as cursor} (cursor b)
-         _ (read/set-algorithms! reader algorithms)
+         _ (input/set-algorithms! reader algorithms)
          span (trace-node node cursor [] {:key nil})
          left (when-not (:broken span) (trailing cursor [] more-bytes))]
      (finish b (if left [span left] [span]) (:value span)))))

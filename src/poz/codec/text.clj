@@ -6,7 +6,6 @@
   character where the first offence stands. Order as the spec has it: UTF-8, controls,
   length, other characters. Nothing here knows any version of Unicode."
   (:import
-   (clojure.lang IFn$LO)
    (java.nio ByteBuffer CharBuffer)
    (java.nio.charset CharacterCodingException CodingErrorAction StandardCharsets)))
 
@@ -54,27 +53,28 @@
       out)
     (catch CharacterCodingException _ nil)))
 
-(defn- find-char
-  "The index of the first char of `s`, from `start` on and before `end`, for which `pred`,
-  a function of a primitive long, holds, or -1."
-  (^long [pred ^String s] (find-char pred s 0 (.length s)))
-  (^long [^IFn$LO pred ^String s ^long start ^long end]
-   (loop [i start]
-     (cond (= i end) -1
-           (.invokePrim pred (int (.charAt s i))) i
-           :else (recur (inc i))))))
-
-(defn- beyond-ascii? [^long c]
-  (< 0x7f c))
+(defn- ascii-string? [^String s]
+  (let [end (.length s)]
+    (loop [i 0]
+      (cond (= i end) true
+            (< 0x7f (int (.charAt s i))) false
+            :else (recur (inc i))))))
 
 (defn write-utf8
   "The UTF-8 bytes of `s`, or nil where it holds half of a surrogate pair."
   ^bytes [^String s]
-  (if (neg? (find-char beyond-ascii? s))
+  (if (ascii-string? s)
     (.getBytes s StandardCharsets/ISO_8859_1)
     (encode-utf8 s)))
 
-;; Ranges are two comparisons each: a comparison of three numbers is no primitive one.
+;; ## Characters
+;;
+;; What a char may be unfit for is a bit each, so that a string is looked at once. Ranges
+;; are two comparisons each, since one of three numbers is not primitive.
+
+(def ^:private ^:const control 1)
+(def ^:private ^:const no-handle 2)
+(def ^:private ^:const no-domain 4)
 
 (defn- control? [^long c]
   (or (<= c 0x1f) (and (<= 0x7f c) (<= c 0x9f))))
@@ -83,62 +83,89 @@
   (or (= c 0x20) (= c 0xa0) (= c 0x1680) (and (<= 0x2000 c) (<= c 0x200a))
     (= c 0x2028) (= c 0x2029) (= c 0x202f) (= c 0x205f) (= c 0x3000)))
 
-(defn- no-handle-char? [^long c]
-  (or (= c 0x40) (= c 0x2f) (= c 0x3a) (white? c)))
+(defn- domain-char? [^long c]
+  (or (and (<= 0x61 c) (<= c 0x7a)) (and (<= 0x30 c) (<= c 0x39)) (= c 0x2d) (= c 0x2e)))
 
-(defn- no-label-char? [^long c]
-  (not (or (and (<= 0x61 c) (<= c 0x7a)) (and (<= 0x30 c) (<= c 0x39)) (= c 0x2d))))
+(defn- unfitness ^long [^long c]
+  (bit-or (if (control? c) control 0)
+    (if (or (= c 0x40) (= c 0x2f) (= c 0x3a) (white? c)) no-handle 0)
+    (if (domain-char? c) 0 no-domain)))
 
-(defn- hex-char [^String s ^long i]
-  (format "U+%04X" (int (.charAt s i))))
+(def ^:private ascii-unfitness
+  (byte-array (map unfitness (range 0x80))))
 
-(defn- control-fault [^String s]
-  (let [i (find-char control? s)]
-    (when-not (neg? i)
-      {:error :format/control-char :index i :found (hex-char s i)
-       :rule "no U+0000–001F, no U+007F–009F"})))
+(defn- unfit-at ^long [^bytes ascii ^String s ^long i]
+  (let [c (int (.charAt s i))]
+    (if (< c 0x80) (aget ascii c) (unfitness c))))
 
-(defn- handle-fault [^String s]
-  (let [i (find-char no-handle-char? s)]
-    (when-not (neg? i)
-      {:error :format/handle :index i :found (hex-char s i)
-       :rule "none of @ / : and no white space"})))
+(defn- unfit
+  "All that some char of `s` is unfit for."
+  ^long [^String s]
+  (let [ascii ascii-unfitness n (.length s)]
+    (loop [i 0 found 0]
+      (if (< i n)
+        (recur (inc i) (bit-or found (unfit-at ascii s i)))
+        found))))
+
+(defn- find-unfit
+  "The index of the first char of `s`, from `start` on and before `end`, that is unfit for
+  `what`, or -1."
+  ^long [^String s ^long what ^long start ^long end]
+  (loop [i start]
+    (cond (= i end) -1
+          (zero? (bit-and what (unfit-at ascii-unfitness s i))) (recur (inc i))
+          :else i)))
+
+(defn- char-fault [^String s what facts]
+  (let [i (find-unfit s what 0 (.length s))]
+    (assoc facts :index i :found (format "U+%04X" (int (.charAt s i))))))
+
+;; ## Faults
 
 (defn- label-fault
   "What is wrong with the label in `s` from `start` to `end`."
-  [^String s ^long start ^long end]
+  [^String s ^long unfit ^long start ^long end]
   (cond
     (or (= start end) (< 63 (- end start))) "labels of 1 to 63 characters"
-    (<= 0 (find-char no-label-char? s start end)) "labels of a–z, 0–9 and -"
+    (and (pos? (bit-and no-domain unfit)) (<= 0 (find-unfit s no-domain start end))) "labels of a–z, 0–9 and -"
     (or (= \- (.charAt s start)) (= \- (.charAt s (dec end)))) "no hyphen first or last in a label"))
 
 (defn- labels-fault
-  "What is wrong with the first bad label of `s`, or nil."
-  [^String s]
+  "What is wrong with the first bad label of `s`, whose chars are `unfit`, or nil."
+  [^String s ^long unfit]
   (loop [start 0]
     (let [dot (.indexOf s "." (int start))]
       (if (neg? dot)
-        (label-fault s start (.length s))
-        (or (label-fault s start dot)
+        (label-fault s unfit start (.length s))
+        (or (label-fault s unfit start dot)
           (recur (inc dot)))))))
 
-(defn- domain-fault [^String s ^long size {:keys [min max]}]
-  (when-let [rule (if (and (<= (long min) size) (<= size (long max)))
-                    (labels-fault s)
-                    (str min " to " max " bytes"))]
+(defn- domain-fault [^String s unfit bad-length]
+  (when-let [rule (or (:rule bad-length) (labels-fault s unfit))]
     {:error :format/domain :index 0 :rule rule :found (pr-str s)}))
 
-(defn- length-fault [^long size {:keys [min max]}]
-  (let [low (long (or min 0)) high (long (or max 65535))]
-    (when-not (and (<= low size) (<= size high))
-      {:error :format/length :index 0 :rule (str low " to " high " bytes") :found size})))
+(defn- length-fault [^long size ^long low ^long high]
+  (when-not (and (<= low size) (<= size high))
+    {:error :format/length :index 0 :rule (str low " to " high " bytes") :found size}))
+
+(defn check
+  "For the properties of a text type (`:min :max :form`): the function of a string and its
+  size in UTF-8 that gives why the string does not meet them, or nil."
+  [{:keys [form min max]}]
+  (let [low (long (or min 0)) high (long (or max 65535))
+        domain? (= :domain form) handle? (= :handle form)]
+    (fn [^String s ^long size]
+      (let [unfit (unfit s) bad-length (length-fault size low high)]
+        (cond
+          (pos? (bit-and control unfit))
+          (char-fault s control {:error :format/control-char :rule "no U+0000–001F, no U+007F–009F"})
+          domain? (domain-fault s unfit bad-length)
+          bad-length bad-length
+          (and handle? (pos? (bit-and no-handle unfit)))
+          (char-fault s no-handle {:error :format/handle :rule "none of @ / : and no white space"}))))))
 
 (defn fault
   "Why the string `s`, `size` bytes long in UTF-8, does not meet the properties of its
   type (`:min :max :form`), or nil."
-  [^String s size {:keys [form] :as props}]
-  (or (control-fault s)
-    (case form
-      :domain (domain-fault s size props)
-      :handle (or (length-fault size props) (handle-fault s))
-      (length-fault size props))))
+  [s size props]
+  ((check props) s size))

@@ -9,9 +9,11 @@
    [poz.bytes :as bytes]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
+   [poz.codec.rule :as rule]
    [poz.codec.text :as text]
    [poz.error :as error])
   (:import
+   (clojure.lang APersistentMap APersistentVector)
    (java.nio ByteBuffer)
    (java.util Arrays HashSet)
    (poz.bytes Bytes)))
@@ -36,22 +38,19 @@
   ^Writer [algorithms]
   (Writer. (ByteBuffer/allocate 512) (object-array max-depth) (object-array [algorithms])))
 
-(defn- buffer ^ByteBuffer [^Writer w n]
-  (.room w (long n)))
-
-(defn- written ^long [w]
-  (.position (buffer w 0)))
+(defn- written ^long [^Writer w]
+  (.position (.room w 0)))
 
 (defn result
   "The byte string of all that was written."
-  ^Bytes [w]
-  (let [b (buffer w 0)]
+  ^Bytes [^Writer w]
+  (let [b (.room w 0)]
     (bytes/wrap (.array b) 0 (.position b))))
 
 (defn set-path!
   "Sets what stands at `depth` of the path, for writers compiled for below it."
-  [^Writer w depth key]
-  (aset ^objects (.-path w) (int depth) key))
+  [^Writer w ^long depth key]
+  (aset ^objects (.-path w) depth key))
 
 (defn- fault! [^Writer w depth code facts]
   (error/fail! code (assoc facts :path (vec (Arrays/copyOf ^objects (.-path w) (int depth))))))
@@ -60,72 +59,85 @@
   (fault! w depth :format/type {:expected expected
                                 :found (if (bytes/secret? v) "a secret" (pr-str v))}))
 
-(defn- put-int! [w kind ^long v]
-  (case kind
-    :u8 (.put (buffer w 1) (unchecked-byte v))
-    :u16 (.putShort (buffer w 2) (unchecked-short v))
-    :u32 (.putInt (buffer w 4) (unchecked-int v))
-    :u64 (.putLong (buffer w 8) v)))
+(defn- put-int!
+  "Writes `v` in `width` bytes."
+  [^Writer w ^long width ^long v]
+  (let [b (.room w width)]
+    (case width
+      1 (.put b (unchecked-byte v))
+      2 (.putShort b (unchecked-short v))
+      4 (.putInt b (unchecked-int v))
+      8 (.putLong b v))))
 
-(defn- put-bytes! [w ^Bytes b]
-  (.put (buffer w (.-length b)) ^bytes (.-array b) (.-offset b) (.-length b)))
+(defn- put-bytes! [^Writer w ^Bytes b]
+  (.put (.room w (.-length b)) ^bytes (.-array b) (.-offset b) (.-length b)))
 
-(defn- patch-int! [w kind ^long at ^long v]
-  (let [b (buffer w 0)]
-    (case kind
-      :u16 (.putShort b (int at) (unchecked-short v))
-      :u32 (.putInt b (int at) (unchecked-int v)))))
+(defn- patch-int!
+  "Writes `v` in `width` bytes over those at `at`."
+  [^Writer w ^long width ^long at ^long v]
+  (let [b (.room w 0)]
+    (case width
+      2 (.putShort b (int at) (unchecked-short v))
+      4 (.putInt b (int at) (unchecked-int v)))))
 
 (defn- int-writer [{:keys [kind low high]} depth]
-  (let [low (long low) high (long high)]
+  (let [low (long low) high (long high) width (node/width kind)]
     (fn [w v]
       (when-not (int? v) (type-fault! w depth "an integer" v))
       (let [v (long v)]
         (when-not (and (<= low v) (<= v high))
           (fault! w depth :format/range {:rule (str low " to " high) :found v}))
-        (put-int! w kind v)))))
+        (put-int! w width v)))))
+
+(defn- unsigned-writer [_ depth]
+  (fn [w v]
+    (when-not (node/unsigned? v) (type-fault! w depth "an integer from 0, below 2^64" v))
+    (put-int! w 8 (unchecked-long v))))
 
 (defn- bytes-writer [{:keys [props]} depth]
   (let [{:keys [size prefix min max]} props
-        low (long (or size min 0)) high (long (or size max (node/int-max prefix)))]
+        low (long (or size min 0)) high (long (or size max (node/int-max prefix)))
+        width (if prefix (node/width prefix) 0)]
     (fn [w v]
       (when-not (bytes/bytes? v) (type-fault! w depth "a byte string" v))
-      (let [n (count v)]
+      (let [n (.-length ^Bytes v)]
         (when-not (and (<= low n) (<= n high))
           (fault! w depth :format/length {:rule (str low " to " high " bytes") :found n}))
-        (when prefix (put-int! w prefix n))
+        (when prefix (put-int! w width n))
         (put-bytes! w v)))))
 
 (defn- text-writer [{:keys [props]} depth]
-  (fn [w v]
-    (when-not (string? v) (type-fault! w depth "a string" v))
-    (let [b (text/write-utf8 v)]
-      (when-not b (fault! w depth :format/utf8 {:rule "no half of a surrogate pair"}))
-      (when-let [{:keys [error] :as f} (text/fault v (alength b) props)]
-        (fault! w depth error (dissoc f :error :index)))
-      (put-int! w :u16 (alength b))
-      (put-bytes! w (bytes/wrap b)))))
+  (let [fault-of (text/check props)]
+    (fn [w v]
+      (when-not (string? v) (type-fault! w depth "a string" v))
+      (let [b (text/write-utf8 v)]
+        (when-not b (fault! w depth :format/utf8 {:rule "no half of a surrogate pair"}))
+        (when-let [{:keys [error] :as found} (fault-of v (alength b))]
+          (fault! w depth error (dissoc found :error :index)))
+        (put-int! w 2 (alength b))
+        (put-bytes! w (bytes/wrap b))))))
 
 (defn- enum-writer [{:keys [props]} depth]
   (let [{:keys [as codes open error] :or {error :format/code}} props
         code-of (into {} (map (fn [[code k]] [k code])) codes)
         known (into #{} (map first) codes)
-        high (node/int-max as)]
+        high (node/int-max as)
+        width (node/width as)]
     (fn [w v]
       (let [code (or (code-of v)
-                   (when (and open (int? v) (<= 0 (long v) high) (not (known v))) v))]
+                   (when (and open (int? v) (<= 0 (long v)) (<= (long v) high) (not (known v))) v))]
         (when-not code
           (fault! w depth error {:expected (pr-str (mapv second codes)) :found (pr-str v)}))
-        (put-int! w as code)))))
+        (put-int! w width code)))))
 
 (defn- index-writer [{:keys [props]} depth]
   (let [use (:use props)]
     (fn [^Writer w v]
-      (when-not (and (int? v) (<= 0 (long v) 0xffff)) (type-fault! w depth "a key index" v))
+      (when-not (and (int? v) (<= 0 (long v)) (<= (long v) 0xffff)) (type-fault! w depth "a key index" v))
       (when-let [algorithms (aget ^objects (.-context w) 0)]
         (when-let [[code facts] (order/key-use-fault algorithms use v)]
           (fault! w depth code facts)))
-      (put-int! w :u16 v))))
+      (put-int! w 2 v))))
 
 (defn- literal-writer [{:keys [props]} _]
   (let [b (bytes/hex-> (:hex props))]
@@ -136,98 +148,154 @@
 (defn- optional-writer [{:keys [item]} depth]
   (let [write-item (compile-writer item depth)]
     (fn [w v]
-      (put-int! w :u8 (if (nil? v) 0 1))
+      (put-int! w 1 (if (nil? v) 0 1))
       (when (some? v) (write-item w v)))))
 
 (defn- sized-writer [{:keys [item props]} depth]
   (let [write-item (compile-writer item depth)
-        prefix (:prefix props) width (node/width prefix)]
+        width (node/width (:prefix props))]
     (fn [w v]
       (let [at (written w)]
-        (put-int! w prefix 0)
+        (put-int! w width 0)
         (write-item w v)
-        (patch-int! w prefix at (- (written w) at width))))))
+        (patch-int! w width at (- (written w) at width))))))
 
-(defn- compare-written [w before start]
-  (let [b (buffer w 0) array (.array b)]
+(defn- compare-written [^Writer w before start]
+  (let [b (.room w 0) array (.array b)]
     (Arrays/compareUnsigned array (int before) (int start) array (int start) (.position b))))
 
-(defn- item-checker [{:keys [props] :as node} depth]
-  (let [by-encoding (= :encoding (:sort props))
-        compare-items (order/item-comparator node)
-        id (order/id-fn node)
-        depth (inc (long depth))]
-    (when (or by-encoding compare-items id)
-      (fn [w items i before start ^HashSet ids]
-        (let [i (long i) item (nth items i)]
-          (when (pos? i)
-            (when-let [[code facts]
-                       (cond by-encoding (order/pair-fault (compare-written w before start) i)
-                             compare-items (order/pair-fault (compare-items (nth items (dec i)) item) i))]
-              (fault! w depth code facts)))
-          (when (and id (not (.add ids (id item))))
-            (fault! w depth :format/duplicate
-              {:rule "no two items share an id" :found (pr-str (id item))})))))))
+(defn- written-since
+  "The bytes from `start` on. Of two items they are the same where the values are, and
+  they hash faster."
+  [^Writer w ^long start]
+  (let [b (.room w 0)]
+    (Bytes. (.array b) (int start) (int (- (.position b) start)))))
+
+(defn- check-pair!
+  "Faults unless comparing the item before the item `i` with it gave a negative `c`."
+  [w depth c i]
+  (when-not (neg? (long c))
+    (let [[code facts] (order/pair-fault c i)]
+      (fault! w depth code facts))))
+
+(defn- encoding-checker
+  "For a list node whose items are sorted by their bytes, or that no two of may share an
+  id, else nil: a function of the writer, an item that was just written and its position,
+  where the one before it starts and where it does, and the set of ids, which it keeps."
+  [{:keys [props] :as node} depth]
+  (let [{by :sort distinct? :distinct} props
+        id (order/id-fn node)]
+    (when (or (= :encoding by) id)
+      (fn [w item i before start ^HashSet ids]
+        (when (and (= :encoding by) (pos? (long i)))
+          (check-pair! w depth (compare-written w before start) i))
+        (when (and id (not (.add ids (if distinct? (written-since w start) (id item)))))
+          (fault! w depth :format/duplicate
+            {:rule "no two items share an id" :found (pr-str (id item))}))))))
+
+;; Values are asked for their class first: whether an object implements an interface is a
+;; question that takes the JVM long where it is a different interface each time.
+
+(defn- vector-in
+  "The vector `v`; faults where it is none."
+  ^APersistentVector [w depth v]
+  (cond (instance? APersistentVector v) v
+        (vector? v) (vec v)
+        :else (type-fault! w depth "a vector" v)))
+
+(defn- size-of-map
+  "How many keys the map `m` has; faults where it is none."
+  [w depth m]
+  (cond (instance? APersistentMap m) (.size ^APersistentMap m)
+        (map? m) (count m)
+        :else (type-fault! w depth "a map" m)))
 
 (defn- list-writer [{:keys [item] :as node} depth]
-  (let [depth (long depth)
-        write-item (compile-writer item (inc depth))
-        check (item-checker node depth)]
+  (let [depth (long depth) below (Long/valueOf (inc depth))
+        write-item (compile-writer item below)
+        count-fault (order/count-check node)
+        compare-items (order/item-comparator node)
+        check-encoding! (encoding-checker node below)]
     (fn [w v]
-      (when-not (vector? v) (type-fault! w depth "a vector" v))
-      (when-let [facts (order/count-fault node (count v))]
-        (fault! w depth :format/count facts))
-      (put-int! w :u16 (count v))
-      (let [ids (when check (HashSet.))]
+      (let [items (vector-in w depth v)
+            n (.size items)
+            ids (when check-encoding! (HashSet.))]
+        (when-let [facts (count-fault n)]
+          (fault! w depth :format/count facts))
+        (put-int! w 2 n)
         (loop [i 0 before 0]
-          (when (< i (count v))
+          (when (< i n)
             (set-path! w depth i)
-            (let [start (written w)]
-              (write-item w (nth v i))
-              (when check (check w v i before start ids))
+            (let [start (written w) item (.get items i)]
+              (write-item w item)
+              (when (and compare-items (pos? i))
+                (let [c (long (compare-items (.get items (dec i)) item))]
+                  (when-not (neg? c) (check-pair! w below c i))))
+              (when check-encoding! (check-encoding! w item i before start ids))
               (recur (inc i) start))))))))
 
-(defn- check-keys! [w depth fields m]
-  (when-not (map? m) (type-fault! w depth "a map" m))
+(defn- surplus-fault!
+  "Faults where the map `m` has a key that is none of the `fields`."
+  [w depth fields m]
   (let [known (into [] (comp (remove #(= :literal (:kind (:node %)))) (map :key)) fields)]
-    (when-let [k (first (remove (set known) (keys m)))]
+    (when-let [[k] (seq (remove (set known) (keys m)))]
       (type-fault! w depth (str "only the keys " (pr-str known)) k))))
 
-(defn- check-rules! [w depth {:keys [props]} m]
-  (doseq [{:keys [holds? code field rule]} (:rules props)]
-    (when-not (holds? m)
-      (set-path! w depth field)
-      (fault! w (inc (long depth)) code {:rule rule :found (order/found-in code (get m field))}))))
+(defn- rule-fault! [w depth {:keys [code field rule]} m]
+  (set-path! w depth field)
+  (fault! w (inc (long depth)) code {:rule rule :found (order/found-in code (get m field))}))
 
-(defn- field-writer [{:keys [key node]} depth]
-  (let [write-value (compile-writer node (inc (long depth)))
-        kind (:kind node)]
+(defn- check-absent!
+  "Faults where the map `m` has to have a value for `key`, or has nil."
+  [w depth {:keys [kind]} key m]
+  (cond (contains? m key) (type-fault! w depth "a value, or no such key" nil)
+        (#{:optional :literal} kind) nil
+        :else (fault! w depth :format/type {:expected "a value" :found "no such key"})))
+
+(defn- field-writer
+  "A function of writer and map that writes a field and gives whether the map has it."
+  [{:keys [key node]} depth]
+  (let [depth (long depth) below (inc depth)
+        write-value (compile-writer node below)
+        literal? (= :literal (:kind node))]
     (fn [w m]
       (set-path! w depth key)
       (let [v (get m key)]
-        (when (nil? v)
-          (cond (contains? m key) (type-fault! w (inc (long depth)) "a value, or no such key" v)
-                (#{:optional :literal} kind) nil
-                :else (fault! w (inc (long depth)) :format/type {:expected "a value" :found "no such key"})))
+        (when (nil? v) (check-absent! w below node key m))
         (write-value w v)
-        (if (or (nil? v) (= :literal kind)) 0 1)))))
+        (not (or (nil? v) literal?))))))
 
-(defn- struct-writer [{:keys [fields props] :as node} depth]
+(defn- struct-writer [{:keys [fields props]} depth]
   (let [depth (long depth)
         writers (object-array (map #(field-writer % depth) fields))
         n (alength writers)
-        rules? (seq (:rules props))]
+        broken-rule (rule/first-broken (:rules props))]
     (fn [w m]
-      (when-not (map? m) (check-keys! w depth fields m))
-      (loop [i 0 used 0]
-        (if (< i n)
-          (recur (inc i) (+ used (long ((aget writers i) w m))))
-          (when-not (= used (count m)) (check-keys! w depth fields m))))
-      (when rules? (check-rules! w depth node m)))))
+      (let [size (long (size-of-map w depth m))]
+        (loop [i 0 used 0]
+          (if (< i n)
+            (recur (inc i) (if ((aget writers i) w m) (inc used) used))
+            (when-not (= used size) (surplus-fault! w depth fields m)))))
+      (when-let [rule (broken-rule m)]
+        (rule-fault! w depth rule m)))))
+
+(defn- tagged-writer [{:keys [fields props]} depth]
+  (let [depth (long depth)
+        width (node/width (:as props))
+        cases (into {} (map (fn [{:keys [code key node]}] [key [code (compile-writer node (inc depth))]])) fields)
+        expected (str "a map with one of the keys " (pr-str (mapv :key fields)))]
+    (fn [w v]
+      (let [[k x] (when (= 1 (long (size-of-map w depth v))) (first v))
+            [code write-case] (cases k)]
+        (when-not code (type-fault! w depth expected v))
+        (set-path! w depth k)
+        (put-int! w width code)
+        (write-case w x)))))
 
 (def compilers
   "Kind → function of a node and its depth in the path that gives a writer."
   {:u8 int-writer :u16 int-writer :u32 int-writer :u64 int-writer
+   :unsigned unsigned-writer
    :bytes bytes-writer
    :text text-writer
    :enum enum-writer
@@ -236,7 +304,8 @@
    :list list-writer
    :optional optional-writer
    :sized sized-writer
-   :struct struct-writer})
+   :struct struct-writer
+   :tagged tagged-writer})
 
 (defn compile-writer
   "The writer of `node`, whose path has `depth` elements."

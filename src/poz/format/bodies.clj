@@ -3,6 +3,15 @@
 
 (set! *warn-on-reflection* true)
 
+(def path
+  "The type of what stands between a provider's domain and a handle."
+  [:list {:max 8} :segment])
+
+(def encryption
+  "The type of how private a host is."
+  [:enum {:as :u8 :codes [[0 :none {:doc "none"}] [1 :tls {:doc "TLS"}]
+                          [2 :noise-nk {:doc "Noise NK"}]]}])
+
 (def types
   "Type name → type."
   {:identity-body
@@ -11,7 +20,7 @@
      [:identity-type {:doc "what kind of identity"} [:enum {:as :u8 :codes [[1 :poz {:doc "a POZ handle"}]]}]]
      [:authority-hash {:doc "the provider's original_master_hash"} :hash]
      [:authority-domain {:doc "the provider's domain"} :domain]
-     [:path {:doc "between domain and handle"} [:list {:max 8} :segment]]
+     [:path {:doc "between domain and handle"} path]
      [:user-handle {:doc "the name before the @"} :handle]
      [:user-poz-hash {:doc "original_master_hash of the record it was issued to"} :hash]
      [:authority-signatures {:doc "by the provider's Identity delegation"} :foreign-signatures]]]
@@ -70,9 +79,7 @@
         [:hostname {:doc "where"} :domain]
         [:port {:doc "TCP or UDP port"} [:u16 {:min 1}]]
         [:transport {:doc "how"} [:enum {:as :u8 :codes [[1 :tcp {:doc "TCP"}] [2 :udp {:doc "UDP"}]]}]]
-        [:encryption {:doc "how private"}
-         [:enum {:as :u8 :codes [[0 :none {:doc "none"}] [1 :tls {:doc "TLS"}]
-                                 [2 :noise-nk {:doc "Noise NK"}]]}]]
+        [:encryption {:doc "how private"} encryption]
         [:public-key {:doc "the host's Noise key"} [:optional {} [:bytes {:size 32}]]]
         [:ca-key {:doc "the key that signs the host's certificates"} [:optional {} [:index {:use :sign}]]]
         [:priority {:doc "lower first"} :u16]
@@ -83,7 +90,7 @@
    [:struct {}
     [:authority-hash {:doc "the provider's original_master_hash"} :hash]
     [:authority-domain {:doc "the provider's domain"} :domain]
-    [:path {:doc "between domain and handle"} [:list {:max 8} :segment]]
+    [:path {:doc "between domain and handle"} path]
     [:user-handle {:doc "the name before the @"} :handle]
     [:user-poz-hash {:doc "original_master_hash of who asks"} :hash]
     [:timestamp {:doc "when it was asked"} :time]
@@ -92,7 +99,7 @@
    [:struct {}
     [:record {:doc "public view of who asks"} [:bytes {:prefix :u32}]]
     [:authority-domain {:doc "the provider's domain"} :domain]
-    [:path {:doc "between domain and handle"} [:list {:max 8} :segment]]
+    [:path {:doc "between domain and handle"} path]
     [:user-handle {:doc "the name before the @"} :handle]
     [:timestamp {:doc "when it was asked"} :time]
     [:proof {:doc "what the provider's policy wants"} [:bytes {:prefix :u16}]]

@@ -119,25 +119,28 @@
       (rules/breaks "current_master_hash is not the hash of content, cited keys and signatures"
         {:numbers {:expected expected :found found}}))))
 
-(defn- list-finding [whose master-keys signers]
-  (let [numbers {:sums (survivorship/sums master-keys signers)}
+(defn- reached? [sums]
+  (boolean (some #(<= (long survivorship/threshold) (long %)) (vals sums))))
+
+(defn- list-finding [whose master-keys signers sums]
+  (let [numbers {:sums sums}
         line (survivorship/explain master-keys signers)]
-    (if (survivorship/satisfied? master-keys signers)
+    (if (reached? sums)
       (rules/holds (str whose " master keys: " line) numbers)
       (rules/breaks (str whose " master keys are not satisfied: " line)
         {:error :survivorship/below-threshold :numbers numbers
          :needs (survivorship/missing master-keys signers)}))))
 
-(defn- previous-list-finding [{:keys [previous signers]}]
+(defn- previous-list-finding [{:keys [previous signers support]}]
   (when previous
-    (list-finding (str "revision " (:serial previous) "'s") (:master-keys previous) signers)))
+    (list-finding (str "revision " (:serial previous) "'s") (:master-keys previous) signers (:previous support))))
 
-(defn- own-list-finding [{:keys [revision signers]}]
-  (list-finding "its own" (:master-keys revision) signers))
+(defn- own-list-finding [{:keys [revision signers support]}]
+  (list-finding "its own" (:master-keys revision) signers (:own support)))
 
 (defn- spare-finding [{:keys [revision previous signers]}]
   (when (or previous (genesis? revision))
-    (if-let [spare (seq (survivorship/spare (lists revision previous) signers))]
+    (if-let [spare (seq (survivorship/spare (distinct (lists revision previous)) signers))]
       (rules/breaks (str "it would be authorised without the signature of key " (first spare))
         {:numbers {:spare (vec spare)}})
       (rules/holds "every signature is needed"))))
@@ -165,29 +168,34 @@
 
 ;; ## The chain
 
+(defn- support [{:keys [master-keys]} previous signers]
+  (let [own (survivorship/sums master-keys signers)]
+    (cond
+      (nil? previous) {:own own}
+      (= master-keys (:master-keys previous)) {:own own :previous own}
+      :else {:own own :previous (survivorship/sums (:master-keys previous) signers)})))
+
 (defn- revision-facts [revision previous {:keys [key-map hashes now]}]
   (let [statement (delay (statement revision hashes))
+        signers (signers revision)
         complete (or previous (genesis? revision))]
     {:revision revision :previous previous :now now
      :key-map key-map :statement statement
      :signatures (:signatures revision)
-     :signers (signers revision)
+     :signers signers
+     :support (support revision previous signers)
      :named (when complete (into #{} (comp cat (map :key)) (lists revision previous)))}))
-
-(defn- support [revision previous]
-  (let [s (signers revision)]
-    (cond-> {:own (survivorship/sums (:master-keys revision) s)}
-      previous (assoc :previous (survivorship/sums (:master-keys previous) s)))))
 
 (defn judge-revision
   "The judgement of `revision` after `previous` (nil: none at hand), with `:serial`,
   `:signers` and `:support`, the sums of its signers. `context` has `:key-map`, `:hashes`
   and `:now`."
   [revision previous context]
-  (assoc (rules/judge revision-rules (revision-facts revision previous context))
-    :serial (:serial revision)
-    :signers (vec (sort (signers revision)))
-    :support (support revision previous)))
+  (let [{:keys [signers support] :as facts} (revision-facts revision previous context)]
+    (assoc (rules/judge revision-rules facts)
+      :serial (:serial revision)
+      :signers (vec (sort signers))
+      :support support)))
 
 (defn judge-chain
   "The chain of `record` judged: `{:outcome :complete :revisions [judgement …]}`."

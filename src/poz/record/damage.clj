@@ -11,7 +11,7 @@
   (:require
    [clojure.test.check.generators :as gen]
    [poz.bytes :as bytes]
-   [poz.codec.read :as read]
+   [poz.codec.input :as input]
    [poz.error :as error]
    [poz.record :as record])
   (:import
@@ -103,7 +103,7 @@
 (defn- sections
   "The sections of the file `b` as code → bytes; none where it has no sound container."
   [b]
-  (let [found (error/attempt #(record/read-container! (read/reader b) (count b)))]
+  (let [found (error/attempt #(record/read-container! (input/reader b) (count b)))]
     (when-not (error/anomaly? found)
       (into (sorted-map)
         (map (fn [{:keys [type offset length]}] [type (bytes/slice b offset (+ (long offset) (long length)))]))

@@ -9,8 +9,8 @@
   was not looked at is one last leaf, `:unread`."
   (:require
    [poz.bytes :as bytes]
+   [poz.codec.input :as input]
    [poz.codec.node :as node]
-   [poz.codec.read :as read]
    [poz.codec.spans :as spans]
    [poz.error :as error]
    [poz.format :as format]
@@ -74,7 +74,7 @@
 (defn- trace-section [{:keys [reader bytes] :as cursor} {:keys [type offset length]}]
   (let [{:keys [key codec doc]} (record/section-by-code type)
         end (+ (long offset) (long length))]
-    (read/seek! reader offset end)
+    (input/seek! reader offset end)
     (if codec
       (-> (spans/trace-node (:node codec) cursor [key] {:key key :doc doc})
         (add-trailing cursor))
@@ -93,7 +93,7 @@
             (let [{:keys [key broken value] :as span} (trace-section cursor entry)
                   state {:spans (conj spans span) :record (when-not broken (add-value record span))}]
               (when (and (= :public-key-map key) (not broken))
-                (read/set-algorithms! reader (record/algorithms value)))
+                (input/set-algorithms! reader (record/algorithms value)))
               (cond-> state broken reduced)))
     state entries))
 

@@ -3,7 +3,7 @@
    [clojure.test :refer [are deftest is]]
    [poz.bytes :as bytes]
    [poz.codec :as codec]
-   [poz.codec.read :as read]
+   [poz.codec.input :as input]
    [poz.error :as error]
    [poz.samples :as samples]
    [poz.vectors :as vectors])
@@ -134,13 +134,13 @@
       (is (= :format/range (:poz/error found)) (pr-str costs)))))
 
 (deftest a-reader-goes-where-it-is-sent
-  (let [r (read/reader (bytes/hex-> "0001020304"))
+  (let [r (input/reader (bytes/hex-> "0001020304"))
         {read-u8 :read} (codec/codec {} :u8)]
-    (read/seek! r 2 4)
-    (is (= 2 (read/position r)))
+    (input/seek! r 2 4)
+    (is (= 2 (input/position r)))
     (is (= [2 3] [(read-u8 r) (read-u8 r)]))
     (is (= :format/truncated (:poz/error (error/attempt #(read-u8 r)))))
-    (read/seek! r 1 5)
-    (is (= :format/trailing (:poz/error (error/attempt #(read/finish! r 0)))))
-    (is (= "01020304" (bytes/->hex (read/rest! r))))
-    (is (nil? (read/finish! r 0)))))
+    (input/seek! r 1 5)
+    (is (= :format/trailing (:poz/error (error/attempt #(input/finish! r 0)))))
+    (is (= "01020304" (bytes/->hex (input/rest! r))))
+    (is (nil? (input/finish! r 0)))))

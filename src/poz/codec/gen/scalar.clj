@@ -43,6 +43,13 @@
                         (2 3 4) (within r low (min high (+ low 20)))
                         (within r low high))))))
 
+(defn unsigned-gen
+  "Integers of 8 bytes, half of them beyond the longs."
+  [_ _]
+  (leaf 0 (fn [^SplittableRandom r]
+            (let [v (long (pick r [(below r 20) Long/MAX_VALUE Long/MIN_VALUE -1 (.nextLong r) (.nextLong r)]))]
+              (if (neg? v) (+ 18446744073709551616N v) v)))))
+
 (defn- random-bytes [^SplittableRandom r n]
   (let [a (byte-array n)]
     (when (pos? (below r 16))

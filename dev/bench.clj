@@ -1,0 +1,48 @@
+(ns bench
+  "Measurements, each beside a baseline: `clojure -M:bench [NAME]...`, all without a name.
+
+  `benchmarks` is the table of them. Figures of a noisy machine mean little on their own;
+  the ratio of two that were measured in turn means something."
+  (:require
+   [bench.codec :as codec]
+   [bench.crypto :as crypto]
+   [bench.verify :as verify]
+   [clojure.string :as str]))
+
+(set! *warn-on-reflection* true)
+
+(def benchmarks
+  "`[name {:doc :run}]`, in the order in which they run."
+  [["codec" {:doc "decoding and encoding a record, beside code written by hand" :run codec/run}]
+   ["verify" {:doc "verdicts, beside the bare signature checks in them" :run verify/run}]
+   ["crypto" {:doc "the primitives, with each provider" :run crypto/run}]])
+
+(def ^:private help
+  (str/join "\n"
+    (concat ["Measures poz: clojure -M:bench [NAME]..., all without a name." ""]
+      (for [[name {:keys [doc]}] benchmarks] (format "  %-8s %s" name doc)))))
+
+(defn- run-named [names]
+  (doseq [[name {:keys [run]}] benchmarks :when (or (empty? names) (some #{name} names))]
+    (println (str "## " name))
+    (run)
+    (println)))
+
+(defn- main
+  "Does what the words `names` say; the exit code."
+  [names]
+  (let [unknown (remove (into #{} (map first) benchmarks) names)]
+    (cond
+      (some #{"--help" "-h"} names) (do (println help) 0)
+      (seq unknown) (binding [*out* *err*]
+                      (println (str "bench: there is no benchmark " (first unknown) ", only "
+                                 (str/join ", " (map first benchmarks))))
+                      2)
+      :else (do (run-named names) 0))))
+
+(defn -main
+  "Runs the benchmarks `names`, or all. Ends the process: 0, or 2 for an unknown name."
+  [& names]
+  (let [code (main names)]
+    (shutdown-agents)
+    (System/exit code)))

@@ -1,0 +1,95 @@
+(ns poz.authority.state
+  "How an authority keeps its state in a store: records by hash, handles by address, tickets.
+
+  `read` is a function of a store key that gives its bytes or nil. What is kept of a handle
+  goes into a book of `poz.activation` and comes back as changes."
+  (:require
+   [poz.codec :as codec]
+   [poz.format :as format]
+   [poz.record :as record]
+   [poz.zone :as zone]))
+
+(set! *warn-on-reflection* true)
+
+(defn- compiled [type] (codec/codec (:types format/format) type))
+
+(def ^:private address-codec (compiled :address))
+(def ^:private handle-codec (compiled :handle-state))
+(def ^:private ticket-codec (compiled :ticket-state))
+
+;; ## Records
+
+(defn record
+  "The record with the original hash `hash`, or nil."
+  [read hash]
+  (some-> (read [:record hash]) record/decode))
+
+(defn put-record
+  "The change that keeps `record` (nil: that there is none) under `hash`."
+  [hash record]
+  {[:record hash] (some-> record record/encode)})
+
+;; ## Tickets
+
+(defn decode-ticket
+  "The ticket in the byte string `b`."
+  [b]
+  (codec/decode ticket-codec b))
+
+(defn ticket
+  "What is kept under the 16 bytes of `ticket`: `{:request :user :decision :reason}`, or nil."
+  [read ticket]
+  (some-> (read [:ticket ticket]) decode-ticket))
+
+(defn put-ticket
+  "The change that keeps `value` under `ticket`."
+  [ticket value]
+  {[:ticket ticket] (codec/encode ticket-codec value)})
+
+;; ## Handles
+
+(defn- handle-key [{:keys [domain path handle]}]
+  [:handle (codec/encode address-codec {:domain domain :path (vec path) :handle handle})])
+
+(defn- of-address [[domain path handle]] {:domain domain :path path :handle handle})
+
+(defn handle
+  "What is kept of the handle `{:domain :path :handle}`: `{:reserved :live :former}`, or nil."
+  [read address]
+  (some->> (read (handle-key address)) (codec/decode handle-codec)))
+
+(def ^:private parts [:reserved :live :former])
+
+(defn into-book
+  "`book` with what is kept of `addresses`, `[domain path handle]` each."
+  [book read addresses]
+  (reduce (fn [b address]
+            (reduce-kv (fn [b part v] (assoc-in b [part address] v))
+              b (handle read (of-address address))))
+    book addresses))
+
+(defn- state-of [book address]
+  (into {} (keep (fn [part] (when-let [v (get-in book [part address])] [part v]))) parts))
+
+(defn changes
+  "The changes of `addresses` from the book `before` to the book `after`."
+  [before after addresses]
+  (into {}
+    (for [address addresses
+          :let [now (state-of after address)]
+          :when (not= (state-of before address) now)]
+      [(handle-key (of-address address)) (when (seq now) (codec/encode handle-codec now))])))
+
+(defn addresses
+  "The addresses of this provider's entries in any of `records`, as `[domain path handle]`."
+  [{:keys [provider]} & records]
+  (into #{}
+    (for [{:keys [identity-zone]} records :when identity-zone
+          {:keys [authority-hash authority-domain path user-handle]} (zone/entries :identity identity-zone)
+          :when (= provider authority-hash)]
+      [authority-domain path user-handle])))
+
+(defn owned-addresses
+  "The addresses that are live in `book` for the record `hash`."
+  [book hash]
+  (keep (fn [[address {:keys [user]}]] (when (= hash user) address)) (:live book)))
