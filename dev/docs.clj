@@ -2,7 +2,6 @@
   "Makes the generated parts of README.md anew: `clojure -M:docs`. A part stands between
   `<!-- generated: NAME -->` and `<!-- end -->`."
   (:require
-   [clojure.string :as str]
    [poz.readme :as readme]))
 
 (set! *warn-on-reflection* true)

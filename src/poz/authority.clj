@@ -15,8 +15,6 @@
    [poz.activation :as activation]
    [poz.authority.files :as files]
    [poz.authority.state :as state]
-   [poz.bytes :as bytes]
-   [poz.crypto :as crypto]
    [poz.error :as error]
    [poz.format.messages :as messages]
    [poz.identity.issue :as issue]

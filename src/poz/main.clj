@@ -6,7 +6,6 @@
   `--json` both results and failures are JSON objects, one a line, with a `version`."
   (:require
    [clojure.string :as str]
-   [poz.bytes :as bytes]
    [poz.cli.ceremony :as ceremony]
    [poz.cli.convert :as convert]
    [poz.cli.identities :as identities]

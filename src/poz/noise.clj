@@ -28,6 +28,7 @@
    [poz.bytes :as bytes]
    [poz.crypto :as crypto]
    [poz.error :as error]
+   [poz.format.messages :as messages]
    [poz.noise.symmetric :as symmetric])
   (:import
    (java.nio ByteBuffer)
@@ -37,7 +38,7 @@
 
 (def protocol-name
   "The one Noise protocol of POZ v0."
-  "Noise_NK_25519_ChaChaPoly_SHA256")
+  (:protocol messages/noise))
 
 (def ^:private messages
   "The pattern NK (§7.4): the tokens of each message, the initiator's first. Before them the
@@ -54,11 +55,11 @@
 
 (def max-message
   "The bytes of the longest message (§3)."
-  65535)
+  (:noise-message messages/limits))
 
 (def max-plaintext
   "The bytes of the longest plaintext that a transport message holds."
-  (- max-message tag-size))
+  (:noise-plaintext messages/limits))
 
 (def ^:private handshake-overhead
   "The bytes of a handshake message beside its payload: one ephemeral key, one tag."
@@ -83,7 +84,7 @@
   [contract]
   (require! (and (int? contract) (<= 1 contract 65535)) "A port's contract is a number from 1 to 65535.")
   (bytes/wrap (-> (ByteBuffer/allocate 6)
-                  (.put (bytes/->array (bytes/utf8 "POZ0")))
+                  (.put (bytes/->array (bytes/utf8 (:text (:prologue messages/noise)))))
                   (.putShort (unchecked-short contract))
                   (.array))))
 

@@ -37,6 +37,18 @@
             (:key (first (filter #(= word (:name %)) (:key-names record)))))]
     (when (and i (< (long i) (count (:public-key-map record)))) i)))
 
+(defn- key-option
+  "\"ALGORITHM:HEX\" as an entry of the key map, or nil."
+  [s]
+  (when-let [[_ algorithm hex] (re-matches #"([a-z0-9-]+):((?:[0-9a-fA-F]{2})+)" s)]
+    (when (some #(= algorithm (name (:key %))) format/algorithms)
+      {:algorithm (keyword algorithm) :key (bytes/hex-> hex)})))
+
+(def add-key-option
+  "`--add-key ALGORITHM:HEX`."
+  {:name "add-key" :arg "ALGORITHM:HEX" :many true :parse key-option
+   :doc "append this key to the key map"})
+
 (defn keyring
   "The keyring of the holder's `record`, opened; or an anomaly."
   [record options env]

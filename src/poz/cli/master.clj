@@ -6,7 +6,6 @@
    [poz.cli.holder :as holder]
    [poz.cli.support :as support]
    [poz.error :as error]
-   [poz.format :as format]
    [poz.master :as master]
    [poz.master.chain :as chain]
    [poz.master.survivorship :as survivorship]
@@ -42,13 +41,6 @@
       (when (and members (every? some? shares) (some #{(keyword z)} zone/names))
         {:zone (keyword z)
          :members (mapv (fn [[k] [_ grant deny]] [k (parse-long grant) (parse-long deny)]) members shares)}))))
-
-(defn- key-option
-  "\"ALGORITHM:HEX\" as an entry of the key map, or nil."
-  [s]
-  (when-let [[_ algorithm hex] (re-matches #"([a-z0-9-]+):((?:[0-9a-fA-F]{2})+)" s)]
-    (when (some #(= algorithm (name (:key %))) format/algorithms)
-      {:algorithm (keyword algorithm) :key (bytes/hex-> hex)})))
 
 ;; ## Draft
 
@@ -143,7 +135,7 @@
     :summary "begin the next master revision"
     :doc (str "Drafts the next revision of the master zone, in text form, small enough to mail. Keys are named by their "
            "index or by the holder's name for them; a key that is added has the next index. What is not given stays as it is.")
-    :options (into [{:name "add-key" :arg "ALGORITHM:HEX" :many true :parse key-option :doc "append this key to the key map"}
+    :options (into [holder/add-key-option
                     {:name "group" :arg "G:KEY=VALUE,..." :many true :parse group-option :doc "master group G has these keys and values"}
                     {:name "drop-group" :arg "G" :many true :parse parse-long :doc "there is no master group G any more"}
                     {:name "delegate" :arg "ZONE:KEY=GRANT/DENY,..." :many true :parse delegation-option

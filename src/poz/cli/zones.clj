@@ -10,8 +10,6 @@
    [poz.codec.plain :as plain]
    [poz.error :as error]
    [poz.format :as format]
-   [poz.record :as record]
-   [poz.rules :as rules]
    [poz.update :as update]
    [poz.view.text :as text]
    [poz.zone :as zone]
@@ -148,19 +146,13 @@
   {:name (str "zone " action) :args args :arity arity :group "Zones" :run run :summary summary :doc doc
    :options options})
 
-(def ^:private add-key-option
-  {:name "add-key" :arg "ALGORITHM:HEX" :many true :doc "append this key to the key map, for an entry that cites it"
-   :parse (fn [s] (when-let [[_ a hex] (re-matches #"([a-z0-9-]+):((?:[0-9a-fA-F]{2})+)" s)]
-                    (when (some #(= a (name (:key %))) format/algorithms)
-                      {:algorithm (keyword a) :key (bytes/hex-> hex)})))})
-
 (def commands
   "The commands of this namespace."
   [(command "list" "list the entries of a zone" "Lists the entries of ZONE with their hashes, and what it denies."
      [2 2] "FILE ZONE" list-entries [])
    (assoc (command "add" "draft a grant that adds entries"
             "Drafts the next grant of ZONE with the entries in the JSON files added; an entry replaces the one with its id."
-            [3 nil] "FILE ZONE ENTRY.json..." add (conj draft-options add-key-option))
+            [3 nil] "FILE ZONE ENTRY.json..." add (conj draft-options holder/add-key-option))
      :examples ["poz zone add alice.poz service web.json --out draft.txt"])
    (command "remove" "draft a grant that removes entries"
      "Drafts the next grant of ZONE without the entries that have these hashes. What was not denied before takes the deny quorum too."

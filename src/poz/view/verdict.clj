@@ -3,7 +3,6 @@
   then warnings. Pure: lines come out, nothing is printed, and no line says by its colour
   alone what it does not say in words."
   (:require
-   [clojure.string :as str]
    [poz.address :as address]
    [poz.error :as error]
    [poz.view.text :as text]
