@@ -6,6 +6,8 @@
   (:require
    [bench.codec :as codec]
    [bench.crypto :as crypto]
+   [bench.noise :as noise]
+   [bench.store :as store]
    [bench.verify :as verify]
    [clojure.string :as str]))
 
@@ -15,7 +17,9 @@
   "`[name {:doc :run}]`, in the order in which they run."
   [["codec" {:doc "decoding and encoding a record, beside code written by hand" :run codec/run}]
    ["verify" {:doc "verdicts, beside the bare signature checks in them" :run verify/run}]
-   ["crypto" {:doc "the primitives, with each provider" :run crypto/run}]])
+   ["crypto" {:doc "the primitives, with each provider" :run crypto/run}]
+   ["noise" {:doc "handshakes, beside the bare agreements in them" :run noise/run}]
+   ["store" {:doc "reads and durable writes of each store" :run store/run}]])
 
 (def ^:private help
   (str/join "\n"

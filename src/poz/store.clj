@@ -8,7 +8,8 @@
   Everything that decides is a pure function of what was read; `commit!` makes it stick:
   it compares what was read and sets what is new, all of it or nothing. So two
   submissions in a race have one winner, and the other reads again and decides anew."
-  (:require [poz.bytes :as bytes]))
+  (:require
+   [poz.bytes :as bytes]))
 
 (set! *warn-on-reflection* true)
 

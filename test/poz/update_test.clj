@@ -381,6 +381,6 @@
 
 (deftest the-attacks-are-not-idle
   (doseq [[kind attacks] [[:grant deny-attacks] [:deny grant-attacks]]]
-    (let [results (map #(attack % kind) (gen/sample attacks 300))]
+    (let [results (map #(attack % kind) (gen/sample attacks 900))]
       (is (< 20 (count (keep accepted results))) kind)
       (is (< 50 (count (filter #(:poz/error (second %)) results))) kind))))

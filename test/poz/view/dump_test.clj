@@ -112,7 +112,7 @@
   (let [b (golden "genesis-minimal")]
     (testing "a number out of range"
       (is (= [["0106  00" "      ^^"]] (at-caret (dump/dump (bytes/hex-> (:file (first (filter #(= "master-value-0" (:name %))
-                                                                                   (:cases (vectors/json "malformed.json")))))))))))
+                                                                                         (:cases (vectors/json "malformed.json")))))))))))
     (testing "a magic"
       (is (= [["0000  50 4f 5b" "      ^^^^^^^^"]] (at-caret (dump/dump (with-bytes b 2 "5b"))))))
     (testing "a field that breaks a rule of its struct, amid what was read after it"

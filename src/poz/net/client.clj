@@ -1,0 +1,167 @@
+(ns poz.net.client
+  "The client's side: one connection, one request, one response."
+  (:require
+   [poz.bytes :as bytes]
+   [poz.crypto :as crypto]
+   [poz.error :as error]
+   [poz.format.messages :as messages]
+   [poz.net.channel :as channel]
+   [poz.net.link :as link]
+   [poz.net.pipeline :as pipeline]
+   [poz.net.transport :as transport]
+   [poz.noise :as noise]
+   [poz.wire :as wire])
+  (:import
+   (io.netty.bootstrap Bootstrap)
+   (io.netty.channel Channel ChannelFuture ChannelHandlerContext ChannelOption)
+   (io.netty.util.concurrent ThreadPerTaskExecutor)
+   (java.net InetSocketAddress)
+   (java.util.concurrent CompletableFuture Executor TimeUnit)
+   (java.util.function BiConsumer)))
+
+(set! *warn-on-reflection* true)
+
+(def ^:private loops
+  "Transport → the event loops of all clients, made when they are first needed. Their threads
+  do not keep a JVM alive."
+  (into {} (map (fn [k] [k (delay (transport/loops k "poz-client" 2))])) (keys transport/transports)))
+
+(def options
+  "Option → what it is: those of `exchange`."
+  {:host "name or address"
+   :port "its port, by default the contract's"
+   :contract "7074, 7075 or 7076, or its name in poz.format.messages/ports"
+   :server-key "for Noise the server's public key, a byte string of 32"
+   :random "for Noise a function that gives n random bytes; by default the system's"
+   :deadline-ms "for everything, by default 10 s"
+   :max-response "the most bytes of payload to take, by default 16 MiB"
+   :transport ":nio or :epoll, by default the better one that is to be had"})
+
+(defn- check! [{:keys [host contract server-key] :as given} request]
+  (let [unknown (remove (set (keys options)) (keys given))
+        {:keys [encryption]} (pipeline/contract-row contract)]
+    (when (seq unknown)
+      (throw (IllegalArgumentException. (str "No such option: " (first unknown)))))
+    (when-not (and (string? host) (bytes/bytes? request) (pos? (count request)))
+      (throw (IllegalArgumentException. ":host is a string, the request a byte string.")))
+    (when-not (or (= :none encryption) (and (bytes/bytes? server-key) (= 32 (count server-key))))
+      (throw (IllegalArgumentException. "That contract needs :server-key, 32 bytes.")))))
+
+;; An exchange is {:options :request :future :state}; the state is a volatile that only the
+;; event loop of the channel touches.
+
+(defn- complete! [{:keys [^CompletableFuture future]} value]
+  (.complete future value))
+
+(defn- fail! [exchange error found]
+  (complete! exchange (error/anomaly error (when found {:found found}))))
+
+(defn- size-of [{:keys [max-response] :or {max-response (:response-payload messages/limits)}}]
+  #(wire/response-size % {:max-payload max-response}))
+
+(defn- initiator [{:keys [contract server-key random] :or {random crypto/random-bytes}}]
+  (noise/initiator {:prologue (noise/prologue (:port (pipeline/contract-row contract)))
+                    :remote-static server-key
+                    :random random}))
+
+(defn- begin-noise! [{:keys [options state] :as exchange} ctx]
+  (let [found (noise/write-message (initiator options))]
+    (if (error/anomaly? found)
+      (complete! exchange found)
+      (let [[noise message] found]
+        (vswap! state assoc :link (link/link {:size (size-of options) :noise noise}))
+        (channel/send! ctx (noise/frame message))))))
+
+(defn- begin-plain! [{:keys [options request state]} ctx]
+  (vswap! state assoc :link (link/link {:size (size-of options)}))
+  (channel/send! ctx request))
+
+(defn- begin! [{:keys [options] :as exchange} ctx]
+  (if (= :none (:encryption (pipeline/contract-row (:contract options))))
+    (begin-plain! exchange ctx)
+    (begin-noise! exchange ctx)))
+
+(declare advance!)
+
+(defn- confirmed!
+  "Goes on with the server's `message` of the handshake: the request can leave."
+  [{:keys [request state] :as exchange} ctx message]
+  (let [found (link/confirm (:noise (:link @state)) message)]
+    (if (error/anomaly? found)
+      (complete! exchange found)
+      (let [[noise messages] (noise/encrypt-all (first found) request)]
+        (vswap! state update :link link/shaken noise)
+        (run! #(channel/send! ctx (noise/frame %)) messages)
+        (advance! exchange ctx)))))
+
+(defn- advance! [{:keys [state] :as exchange} ctx]
+  (let [[event link value] (link/step (:link @state))]
+    (vswap! state assoc :link link)
+    (case event
+      :wait nil
+      :handshake (confirmed! exchange ctx value)
+      :malformed (complete! exchange (dissoc value :id))
+      (:whole :broken) (complete! exchange value))))
+
+(defn- arrived! [{:keys [^CompletableFuture future state] :as exchange} ctx b]
+  (when-not (.isDone future)
+    (vswap! state update :link link/arrived b)
+    (advance! exchange ctx)))
+
+(defn- handler [exchange]
+  (channel/inbound
+    {:active #(begin! exchange %)
+     :read #(arrived! exchange %1 %2)
+     :inactive (fn [_] (fail! exchange :net/closed nil))
+     :failed (fn [^ChannelHandlerContext ctx ^Throwable t]
+               (if (channel/defect? t)
+                 (.completeExceptionally ^CompletableFuture (:future exchange) t)
+                 (fail! exchange :net/closed (.getMessage t)))
+               (.close ctx))}))
+
+;; Connecting
+
+(defn- bootstrap ^Bootstrap [transport exchange]
+  (doto (Bootstrap.)
+    (.group @(loops transport))
+    (.channel (:client (transport/transports transport)))
+    (.option ChannelOption/TCP_NODELAY true)
+    (.handler (handler exchange))))
+
+(defn- connected! [exchange ^ChannelFuture connecting]
+  (when-not (.isSuccess connecting)
+    (fail! exchange :net/unreachable (some-> (.cause connecting) .getMessage))))
+
+(defn- connect! [{:keys [options ^CompletableFuture future] :as exchange} ^InetSocketAddress address]
+  (let [^Bootstrap bootstrap (bootstrap (transport/choose (:transport options)) exchange)
+        ^ChannelFuture connecting (.connect bootstrap address)
+        ^Channel channel (.channel connecting)]
+    (channel/when-done connecting #(connected! exchange %))
+    (.whenComplete future (reify BiConsumer (accept [_ _ _] (.close channel))))))
+
+(def ^:private resolver
+  "Runs what asks for the address of a name, each on a thread of its own: that may wait."
+  (delay (ThreadPerTaskExecutor. (transport/threads "poz-resolve"))))
+
+(defn- resolve-and-connect! [{:keys [options] :as exchange}]
+  (let [{:keys [^String host port contract]} options
+        port (or port (:port (pipeline/contract-row contract)))
+        address (InetSocketAddress. host (int port))]
+    (if (.isUnresolved address)
+      (fail! exchange :net/unreachable (str "no address for " host))
+      (connect! exchange address))))
+
+(defn exchange-async
+  "See `poz.net/exchange-async`."
+  ^CompletableFuture [{:keys [deadline-ms] :or {deadline-ms (:exchange-ms messages/limits)} :as options} request]
+  (check! options request)
+  (transport/choose (:transport options))
+  (let [future (CompletableFuture.)
+        exchange {:options options :request request :future future :state (volatile! nil)}]
+    (.completeOnTimeout future (error/anomaly :net/timeout {:rule (str deadline-ms " ms")})
+      (long deadline-ms) TimeUnit/MILLISECONDS)
+    (.execute ^Executor @resolver
+      (fn []
+        (try (resolve-and-connect! exchange)
+             (catch Throwable t (.completeExceptionally future t)))))
+    future))

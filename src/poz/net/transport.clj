@@ -1,0 +1,41 @@
+(ns poz.net.transport
+  "Which of Netty's transports carries the connections: `:epoll` on Linux where its library
+  loads, `:nio` everywhere."
+  (:import
+   (io.netty.channel IoHandlerFactory MultiThreadIoEventLoopGroup)
+   (io.netty.channel.epoll Epoll EpollIoHandler EpollServerSocketChannel EpollSocketChannel)
+   (io.netty.channel.nio NioIoHandler)
+   (io.netty.channel.socket.nio NioServerSocketChannel NioSocketChannel)
+   (io.netty.util.concurrent DefaultThreadFactory)))
+
+(set! *warn-on-reflection* true)
+
+(def transports
+  "Name → the classes of channels and the maker of what drives them."
+  {:epoll {:server EpollServerSocketChannel :client EpollSocketChannel :io #(EpollIoHandler/newFactory)}
+   :nio {:server NioServerSocketChannel :client NioSocketChannel :io #(NioIoHandler/newFactory)}})
+
+(defn epoll?
+  "Whether epoll is to be had here."
+  []
+  (Epoll/isAvailable))
+
+(defn choose
+  "The name of the transport for the option `wanted`, nil for the best there is. Throws
+  IllegalArgumentException for one that is not to be had."
+  [wanted]
+  (let [best (if (epoll?) :epoll :nio)]
+    (when-not (contains? #{nil :nio best} wanted)
+      (throw (IllegalArgumentException. (str "There is no transport " (pr-str wanted) " here, only :nio"
+                                          (when (= :epoll best) " and :epoll") "."))))
+    (or wanted best)))
+
+(defn threads
+  "A factory of daemon threads that begin with `name`."
+  ^DefaultThreadFactory [^String name]
+  (DefaultThreadFactory. name true))
+
+(defn loops
+  "A group of `n` event loops of `transport`, on daemon threads that begin with `name`."
+  ^MultiThreadIoEventLoopGroup [transport name n]
+  (MultiThreadIoEventLoopGroup. (int n) (threads name) ^IoHandlerFactory ((:io (transports transport)))))
