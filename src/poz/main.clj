@@ -22,7 +22,8 @@
    [poz.error :as error]
    [poz.view.text :as text])
   (:import
-   (java.io BufferedOutputStream FileDescriptor FileOutputStream PrintStream)
+   (java.io BufferedOutputStream Console FileDescriptor FileOutputStream PrintStream)
+   (java.lang.reflect Method)
    (java.nio.charset StandardCharsets))
   (:gen-class))
 
@@ -102,8 +103,17 @@
     (by-name word) (run-command (by-name word) more env)
     :else (usage! (str "there is no command " word "; see poz --help") env args)))
 
-(defn- ask-console []
+(defn- terminal
+  "The console, where there is a person at it; nil in a pipe. From JDK 22 on there is always
+  one, which then tells by `isTerminal`, a method that JDK 17 has not."
+  ^Console []
   (when-let [console (System/console)]
+    (let [^Method asks (first (filter #(= "isTerminal" (.getName ^Method %)) (.getMethods Console)))]
+      (when (or (nil? asks) (.invoke asks console (object-array 0)))
+        console))))
+
+(defn- ask-console []
+  (when-let [console (terminal)]
     (fn [prompt] (some-> (.readPassword console "%s" (object-array [prompt])) (String.)))))
 
 (defn- utf8-stream
@@ -119,7 +129,7 @@
    :random crypto/random-bytes
    :getenv #(System/getenv ^String %)
    :ask (ask-console)
-   :color (and (some? (System/console)) (str/blank? (System/getenv "NO_COLOR")))})
+   :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})
 
 (defn -main
   "The command line. Ends the process with the exit code."
