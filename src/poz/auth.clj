@@ -9,6 +9,7 @@
    [poz.codec :as codec]
    [poz.error :as error]
    [poz.format :as format]
+   [poz.record :as record]
    [poz.rules :as rules]
    [poz.signing :as signing]
    [poz.time :as time]
@@ -25,16 +26,13 @@
   "The codec of a response."
   (codec/codec (:types format/format) :login-response))
 
-(defn- original-hash [record]
-  (get-in record [:master-zone :original-master-hash]))
-
 (defn- group-of [record id]
   (first (filter #(= id (:id %)) (some->> (:auth-zone record) (zone/entries :auth)))))
 
 (defn response
   "The unsigned response of `record` to the `challenge` with the keys of `group`, at `time`."
   [record {:keys [site nonce]} group time]
-  {:site site :nonce nonce :original-master-hash (original-hash record)
+  {:site site :nonce nonce :original-master-hash (record/original-hash record)
    :group group :time time :signatures []})
 
 (defn statement
@@ -105,7 +103,7 @@
       :check (fn [{:keys [response nonce]}] (equal-finding :login/other-challenge nonce (:nonce response) "it answers this challenge"))}
      {:id :login/record :doc "The response is of this record."
       :check (fn [{:keys [response record]}]
-               (equal-finding :login/other-record (original-hash record) (:original-master-hash response) "it is of this record"))}
+               (equal-finding :login/other-record (record/original-hash record) (:original-master-hash response) "it is of this record"))}
      {:id :login/time :doc "The response is dated within 5 minutes of the clock." :check time-finding}
      {:id :login/zone :doc "The record's chain and Auth Zone hold." :check zone-finding}
      {:id :login/group :doc "The group is a live one of the Auth Zone." :check group-finding}

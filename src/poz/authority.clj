@@ -23,14 +23,11 @@
    [poz.store :as store]
    [poz.update :as update]
    [poz.verify :as verify]
-   [poz.wire :as wire]
-   [poz.zone :as zone]))
+   [poz.wire :as wire]))
 
 (set! *warn-on-reflection* true)
 
 ;; ## Queries
-
-(defn- original-hash [record] (get-in record [:master-zone :original-master-hash]))
 
 (defn- hash-of-subject [{:keys [domain hash handle]} {:keys [domains]} read]
   (cond
@@ -100,16 +97,11 @@
   (let [ticket (random 16)]
     {:pending ticket :changes (state/put-ticket ticket {:request request :user user :decision :pending :reason ""})}))
 
-(defn- broken [{:keys [steps error]}]
-  (or error
-    (let [step (first (remove #(true? (:holds %)) steps))]
-      (error/anomaly (or (:error step) (:rule step)) {:rule (:because step)}))))
-
 (defn- submit-request [{request :payload} {:keys [policy provider] :as config} read {:keys [now] :as facts}]
   (let [{:keys [outcome record] :as judged} (issue/check-request request provider now)]
     (if (not= :valid outcome)
-      {:failure (broken judged)}
-      (let [user (original-hash record)
+      {:failure (issue/request-refusal judged)}
+      (let [user (record/original-hash record)
             decision (policy {:request request :record record :address (activation/address request)})]
         (case decision
           :approve (issue-entry config request user read facts)
@@ -133,7 +125,7 @@
     (assoc :held (memory/of record))))
 
 (defn- accepted [config update-record held-record book read {:keys [now]} needs-entry]
-  (let [hash (original-hash update-record)
+  (let [hash (record/original-hash update-record)
         book (assoc-in book [:records hash] held-record)
         after (activation/activate (cond-> book (nil? held-record) (clojure.core/update :records dissoc hash))
                 update-record (verify/assess (:provider book) now) now)
@@ -150,7 +142,7 @@
   (let [update-record (record/decode payload)]
     (if (error/anomaly? update-record)
       {:failure update-record}
-      (let [hash (original-hash update-record)
+      (let [hash (record/original-hash update-record)
             held-record (held read hash)
             signed (= :submit-signed type)
             book (book-of config read (state/addresses config update-record held-record))]
@@ -200,7 +192,7 @@
   "Puts `record` into `store` as it is, if it verifies at `now`: the operator's hand. True, or an
   anomaly; false where something else came first."
   [store record now]
-  (let [hash (original-hash record)
+  (let [hash (record/original-hash record)
         held (state/record #(get (store/fetch store [%]) %) hash)
         {:keys [record] :as taken} (update/apply-update held (record/public-view record) {:now now})]
     (if (error/anomaly? taken)

@@ -17,6 +17,7 @@
    [poz.master.chain :as chain]
    [poz.master.survivorship :as survivorship]
    [poz.record :as record]
+   [poz.rules :as rules]
    [poz.signing :as signing]))
 
 (set! *warn-on-reflection* true)
@@ -190,9 +191,6 @@
     (cond-> (assoc-in draft [:master-zone :current-master-hash] hash)
       (chain/genesis? master-zone) (assoc-in [:master-zone :original-master-hash] hash))))
 
-(defn- first-break [{:keys [steps]}]
-  (first (remove :holds steps)))
-
 (defn- judged [{:keys [public-key-map master-zone] :as record} before]
   (chain/judge-revision master-zone before
     {:key-map public-key-map :hashes (signing/key-hashes public-key-map)
@@ -209,7 +207,7 @@
           {:keys [outcome] :as judgement} (judged record (former draft))]
       (if (= :valid outcome)
         record
-        (let [{:keys [rule error because needs]} (first-break judgement)]
+        (let [{:keys [rule error because needs]} (rules/first-break judgement)]
           (error/anomaly (or error rule)
             (cond-> {:path [:master-zone] :rule because :status (status draft)}
               needs (assoc :needs needs))))))))

@@ -12,14 +12,12 @@
 
 (set! *warn-on-reflection* true)
 
-(def ^:private no-deny {:serial 0 :timestamp 0 :denied [] :signatures []})
-
 (defn- zone-then [record zone time]
   (when-let [{:keys [authority] {:keys [grant deny]} :zone} (zone/sections record zone)]
     (when (<= (long (:timestamp grant)) (long time))
       {(zone/authority-key zone) authority
        (zone/zone-key zone) {:grant grant
-                             :deny (if (<= (long (:timestamp deny)) (long time)) deny no-deny)}})))
+                             :deny (if (<= (long (:timestamp deny)) (long time)) deny zone/no-deny)}})))
 
 (defn- cut [record chain time]
   (let [kept (select-keys record [:public-key-map])]

@@ -239,6 +239,11 @@
   (codec/fold (fn [acc node v _] (if (= :index (:kind node)) (conj acc v) acc))
     (sorted-set) (:node codec) value))
 
+(defn original-hash
+  "The permanent identity of `record`: its original_master_hash."
+  [record]
+  (get-in record [:master-zone :original-master-hash]))
+
 (defn used-keys
   "The set of key indexes that a statement of `record` (history included) cites or is
   signed by."

@@ -63,3 +63,8 @@
   (if (= :valid outcome)
     []
     (into [] (keep problem) steps)))
+
+(defn first-break
+  "The first step of a judgement that does not hold, broken or unknown; or nil."
+  [{:keys [steps]}]
+  (first (remove #(true? (:holds %)) steps)))

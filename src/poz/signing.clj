@@ -60,12 +60,6 @@
   [key-map]
   (mapv #(delay (key-hash %)) key-map))
 
-(defn cites
-  "The sorted set of key indexes that `value`, of the type of `codec`, cites."
-  [codec value]
-  (codec/fold (fn [acc node v _] (if (= :index (:kind node)) (conj acc v) acc))
-    (sorted-set) (:node codec) value))
-
 (defn- gathered
   "The key indexes that the function `gather` (`poz.codec.gather`) visits in `value`, each
   once, ascending, in a vector."

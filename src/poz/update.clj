@@ -232,7 +232,7 @@
 
 (defn- check-judgement! [path judgement]
   (when-not (= :valid (:outcome judgement))
-    (let [step (first (remove #(true? (:holds %)) (:steps judgement)))]
+    (let [step (rules/first-break judgement)]
       (refuse! (rules/problem step) {:path path :rule (:because step)}))))
 
 (defn- check-chain! [{:keys [chain]}]

@@ -38,9 +38,6 @@
      :chain (chain/judge-chain record context)
      :zones (into {} (map (fn [z] [z (zone/judge-zone record z context)])) (zone/zones record))}))
 
-(defn- original-hash [record]
-  (get-in record [:master-zone :original-master-hash]))
-
 (defn- better
   "Of two assessed records of one provider the one to ask: valid first, then newest, by its
   chain and then by its Identity Zone. The order in which they are given decides nothing."
@@ -54,7 +51,7 @@
 (defn- assessed-providers [providers now]
   (update-vals
     (reduce (fn [acc p]
-              (update acc (original-hash p) #(if % (better % (assess p now)) (assess p now))))
+              (update acc (record/original-hash p) #(if % (better % (assess p now)) (assess p now))))
       {} providers)
     identity/prepared))
 
@@ -63,7 +60,7 @@
     (update-in zones [:identity :entries]
       (fn [judged]
         (mapv (fn [j entry]
-                (merge j (identity/judge-entry entry (original-hash record)
+                (merge j (identity/judge-entry entry (record/original-hash record)
                            (get providers (:authority-hash entry)))))
           judged (zone/entries :identity (:identity-zone record)))))
     zones))

@@ -126,6 +126,10 @@
          (sort-by #(codec/encode (entry-codecs zone) %) entries)
          (sort-by (entry-id zone) entries))))
 
+(def no-deny
+  "The deny part of a zone of which nothing is denied since its grant."
+  {:serial 0 :timestamp 0 :denied [] :signatures []})
+
 (defn denied
   "The targets that the zone denies, a set: those in `revoked` and those in `denied`."
   [{:keys [grant deny]}]

@@ -225,3 +225,7 @@
         make #(v/genesis labels [[1 0 100]] [] [0])]
     (is (= (make) (make)))
     (is (= :valid (:outcome (v/verdict (make)))))))
+
+(deftest a-draft-without-its-history-is-refused-by-name
+  (let [draft (dissoc (record/decode (vectors/file-bytes "records/draft-complete.poz")) :zone-history)]
+    (is (= :chain/history-missing (:poz/error (master/finish draft))))))

@@ -14,6 +14,7 @@
    [poz.error :as error]
    [poz.identity :as identity]
    [poz.identity.issue :as issue]
+   [poz.record :as record]
    [poz.rules :as rules]
    [poz.signing :as signing]
    [poz.view.text :as text]
@@ -36,8 +37,6 @@
 (defn- write-item [kind x options env result]
   (error/attempt
     #(holder/write-text (codec/encode (codecs kind) x) (labels kind) options env result)))
-
-(defn- original-hash [record] (get-in record [:master-zone :original-master-hash]))
 
 (defn- delegates [record] (into #{} (map :key) (zone/delegation (:master-zone record) :identity)))
 
@@ -65,26 +64,21 @@
               (if continue
                 (read-item :request continue env)
                 (issue/request record address (support/now options env) (bytes/utf8 (or proof ""))))
-              #(signed-request % record ring (original-hash p) env)
+              #(signed-request % record ring (record/original-hash p) env)
               (fn [{:keys [value signed]}]
                 (write-item :request value options env
                   {:exit 0 :err [(str "request for " word) (signed-note signed)]
                    :json (when (not= "-" (:out options)) [{:file (:out options) :signed signed}])})))))))
     (holder/usage "request" word " is not an address such as alice@social.example")))
 
-(defn- broken-step [{:keys [steps error]}]
-  (or error
-    (let [step (first (remove #(true? (:holds %)) steps))]
-      (error/anomaly (rules/problem step) {:rule (:because step)}))))
-
 (defn- entry-to-sign [file provider options env]
   (let [request (read-item :request file env)]
     (if (error/anomaly? request)
       (read-item :entry file env)
-      (let [judged (issue/check-request request (original-hash provider) (support/now options env))]
+      (let [judged (issue/check-request request (record/original-hash provider) (support/now options env))]
         (if (= :valid (:outcome judged))
-          (issue/entry request (original-hash (:record judged)) (original-hash provider))
-          (broken-step judged))))))
+          (issue/entry request (record/original-hash (:record judged)) (record/original-hash provider))
+          (issue/request-refusal judged))))))
 
 (defn- attest-result [entry provider signed {:keys [out]}]
   (let [{:keys [sum complete]} (issue/entry-status entry provider)]
@@ -175,7 +169,7 @@
                           (for [{:keys [holds because] :as step} (:steps judged)]
                             (str "  " (if (true? holds) "ok" "NO") "  " because
                               (when-not (true? holds) (str " [" (error/code (rules/problem step)) "]")))))
-                   :json [(assoc judged :record (original-hash record) :group (:group response)
+                   :json [(assoc judged :record (record/original-hash record) :group (:group response)
                             :error (some-> (first (rules/problems judged)) error/code))]})))))))))
 
 (def ^:private file-options [support/output-option support/force-option])

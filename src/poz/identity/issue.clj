@@ -31,9 +31,6 @@
   "The codec of an identity entry."
   (codec/of-node (:item (:node (codec/codec (:types format/format) :identity-body)))))
 
-(defn- original-hash [record]
-  (get-in record [:master-zone :original-master-hash]))
-
 ;; ## The user asks
 
 (defn request
@@ -59,7 +56,7 @@
    (sign-request request record authority-hash index secret {}))
   ([request record authority-hash index secret options]
    (let [named (into (sorted-set) (map :key) (zone/delegation (:master-zone record) :identity))
-         {:keys [message]} (request-statement request (original-hash record) authority-hash)]
+         {:keys [message]} (request-statement request (record/original-hash record) authority-hash)]
      (if (contains? named index)
        (update request :signatures signing/sign (:public-key-map record) message index secret options)
        (error/anomaly :signature/stray {:path [:signatures] :expected (signing/key-list named)
@@ -105,8 +102,15 @@
                  {:request request :now now :verdict (verify/verify record {:now now})
                   :delegation delegation :key-map (:public-key-map record)
                   :signatures (:signatures request) :named (into #{} (map :key) delegation)
-                  :statement (delay (request-statement request (original-hash record) authority-hash))})
+                  :statement (delay (request-statement request (record/original-hash record) authority-hash))})
           :record record)))))
+
+(defn request-refusal
+  "Why a request that `check-request` judged is refused: the anomaly of its first break."
+  [{:keys [error] :as judged}]
+  (or error
+    (let [step (rules/first-break judged)]
+      (error/anomaly (rules/problem step) {:rule (:because step)}))))
 
 ;; ## The provider attests
 
@@ -153,6 +157,6 @@
   "`record` with the draft of an Identity Zone that holds `entry`, at `timestamp`; or an
   anomaly: it was issued to another record, or the zone cannot be changed."
   [record entry timestamp]
-  (if (= (:user-poz-hash entry) (original-hash record))
+  (if (= (:user-poz-hash entry) (record/original-hash record))
     (change/grant record :identity {:timestamp timestamp :add [entry]})
     (error/anomaly :identity/other-record {:path [:user-poz-hash]})))

@@ -27,8 +27,6 @@
   {:master-zone-hash (get-in record [:master-zone :current-master-hash])
    :keys (zone/delegation (:master-zone record) zone)})
 
-(def ^:private no-deny {:serial 0 :timestamp 0 :denied [] :signatures []})
-
 (defn- zone-hash [record zone parts]
   (zone/zone-hash (zone/grant-statement record zone parts (signing/key-hashes (:public-key-map record)))
     (:zone parts)))
@@ -91,7 +89,7 @@
     (assoc record
       (zone/authority-key zone) (authority record zone)
       (zone/zone-key zone) {:grant (next-grant record zone (merge {:drop-denied true} options))
-                            :deny no-deny})))
+                            :deny zone/no-deny})))
 
 (defn deny
   "`record` with the draft of the next deny of `zone`: `items`, a list of `{:target

@@ -7,6 +7,7 @@
    [poz.identity.issue :as issue]
    [poz.master :as master]
    [poz.pattern :as pattern]
+   [poz.record :as record]
    [poz.signing :as signing]
    [poz.update :as update]
    [poz.verify :as verify]
@@ -97,8 +98,6 @@
     {:pairs pairs
      :record (sign-zone (change/grant record :identity {:timestamp (inc (long now))}) :identity :grant pairs [0])}))
 
-(defn- hash-of [record] (get-in record [:master-zone :original-master-hash]))
-
 (defn- status-line [what record provider now]
   (let [{:keys [zones]} (verify/verify record {:now now :providers [provider]})
         {:keys [status error]} (first (get-in zones [:identity :entries]))]
@@ -109,8 +108,8 @@
         alice (master/finish (sign draft pairs [0]))
         social (provider random now)
         request (-> (issue/request alice {:handle "alice" :domain "social.example" :path []} now (random 0))
-                  (issue/sign-request alice (hash-of (:record social)) 0 (:secret (pairs 0))))
-        entry (-> (issue/entry request (hash-of alice) (hash-of (:record social)))
+                  (issue/sign-request alice (record/original-hash (:record social)) 0 (:secret (pairs 0))))
+        entry (-> (issue/entry request (record/original-hash alice) (record/original-hash (:record social)))
                 (issue/sign-entry (:record social) 0 (:secret ((:pairs social) 0))))
         later (+ (long now) 2000)
         accepted (sign-zone (issue/accept alice entry later) :identity :grant pairs [0])
