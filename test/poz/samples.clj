@@ -5,10 +5,13 @@
   - `types` type → its codec, generator and schema
   - `any-value` a generator of `[type value]`
   - `records` the generator of whole records
+  - `sample` some values of a generator, the same ones every time
   - `mutate` a value and a seed → the value changed at one place
   - `accepted?` whether a thunk gives a value (an anomaly is a no, all else passes)"
   (:require
    [clojure.test.check.generators :as gen]
+   [clojure.test.check.random :as random]
+   [clojure.test.check.rose-tree :as rose]
    [poz.bytes :as bytes]
    [poz.codec :as codec]
    [poz.codec.gen :as codec-gen]
@@ -40,6 +43,14 @@
 (def records
   "Generates record maps."
   (record-gen/record-generator))
+
+(defn sample
+  "`n` values of the generator `g`, of all sizes: always the same ones, for tests that ask
+  whether something comes up at all."
+  [g n]
+  (map (fn [random size] (rose/root (gen/call-gen g random size)))
+    (gen/lazy-random-states (random/make-random 1))
+    (take n (cycle (range 200)))))
 
 (def seeds
   "Generates seeds for `mutate`."

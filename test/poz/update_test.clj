@@ -10,6 +10,7 @@
    [poz.master.chain :as chain]
    [poz.memory :as memory]
    [poz.record :as record]
+   [poz.samples :as samples]
    [poz.signing :as signing]
    [poz.update :as update]
    [poz.vectors :as vectors]
@@ -381,6 +382,6 @@
 
 (deftest the-attacks-are-not-idle
   (doseq [[kind attacks] [[:grant deny-attacks] [:deny grant-attacks]]]
-    (let [results (map #(attack % kind) (gen/sample attacks 900))]
+    (let [results (map #(attack % kind) (samples/sample attacks 900))]
       (is (< 20 (count (keep accepted results))) kind)
       (is (< 50 (count (filter #(:poz/error (second %)) results))) kind))))

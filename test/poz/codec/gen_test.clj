@@ -18,7 +18,7 @@
   (codec-gen/generator (node/parse samples/registry form) {:algorithms algorithms}))
 
 (defn- some-of [form n & [algorithms]]
-  (set (gen/sample (generator form algorithms) n)))
+  (set (samples/sample (generator form algorithms) n)))
 
 (defspec the-writer-takes-every-value 2000
   (prop/for-all [[type value] samples/any-value]

@@ -1,11 +1,11 @@
 (ns poz.record.damage-test
   (:require
    [clojure.test :refer [are deftest is]]
-   [clojure.test.check.generators :as gen]
    [poz.bytes :as bytes]
    [poz.error :as error]
    [poz.record :as record]
    [poz.record.damage :as damage]
+   [poz.samples :as samples]
    [poz.vectors :as vectors]))
 
 (set! *warn-on-reflection* true)
@@ -30,7 +30,7 @@
 
 (deftest damage-reaches-all-layers
   (let [b (vectors/file-bytes "records/all-zones.poz")
-        damaged (gen/sample (damage/damage-generator b (vectors/file-bytes "records/hybrid.poz")) 400)
+        damaged (samples/sample (damage/damage-generator b (vectors/file-bytes "records/hybrid.poz")) 400)
         errors (into #{} (comp (map record/decode) (filter error/anomaly?) (map :poz/error)) damaged)]
     (is (every? errors [:format/size :format/truncated :format/trailing :format/unsorted :format/range]))
     (is (< 8 (count errors)))

@@ -2,7 +2,6 @@
   (:require
    [clojure.test :refer [deftest is]]
    [clojure.test.check.clojure-test :refer [defspec]]
-   [clojure.test.check.generators :as gen]
    [clojure.test.check.properties :as prop]
    [poz.bytes :as bytes]
    [poz.format :as format]
@@ -16,7 +15,7 @@
     (bytes/bytes? (record/encode record))))
 
 (deftest all-that-a-record-can-have-comes-up
-  (let [records (gen/sample samples/records 200)
+  (let [records (samples/sample samples/records 200)
         algorithms (mapcat (comp record/algorithms :public-key-map) records)]
     (is (= (conj (set (map :key format/sections)) :unknown-sections)
            (into #{} (mapcat keys) records)))
