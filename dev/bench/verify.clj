@@ -1,7 +1,12 @@
 (ns bench.verify
-  "What a verdict costs, beside the bare signature checks that it needs, each distinct one
-  once, their messages at hand and their keys known: `(run)`."
+  "What a verdict costs, beside the bare checks that it needs, each distinct signature and
+  each distinct key once, their messages at hand: `(run)`.
+
+  A key is checked once and then kept (`poz.crypto`), so there are two questions. Of a record
+  that nobody here has seen its keys are *new*, and checking them is part of what it needs.
+  Of one that is verified again they are *known*."
   (:require
+   [bench.harness :as harness]
    [bench.ratio :as ratio]
    [bench.records :as records]
    [poz.crypto :as crypto]
@@ -54,6 +59,34 @@
 (defn- run-checks [checks]
   (every? (fn [[algorithm key message signature]] (crypto/verify algorithm key message signature)) checks))
 
+;; ## Verdicts
+
+(defn- verdict
+  "The verdict with all that decides in it; sentences and warnings are not read."
+  [{:keys [record providers]}]
+  (verify/verify record {:now records/now :providers providers}))
+
+(defn- read-aloud
+  "The verdict with everything in it read: each sentence, each hash, each warning."
+  [subject]
+  (doto (verdict subject) hash))
+
+(defn- subject
+  "`{:record :providers :checks}` for one that verifies; throws for any other."
+  [{:keys [record providers] :as subject}]
+  (let [all (checks record providers)]
+    (when-not (and (run-checks all) (= :valid (:outcome (verdict subject))))
+      (throw (IllegalStateException. "This record does not verify.")))
+    (assoc subject :checks all)))
+
+;; ## Rows
+
+(defn- row [name {:keys [checks] :as subject} verdict]
+  [(str name ", " (count checks) " signatures") #(run-checks checks) #(verdict subject)])
+
+(defn- new-row [name {:keys [checks] :as subject}]
+  (row (str name ", " (count (distinct (map second checks))) " keys") subject verdict))
+
 ;; ## Memory
 
 (defn- allocated-bytes
@@ -65,34 +98,42 @@
     (f)
     (- (long (allocated)) before)))
 
-(defn- print-allocation [name baseline f revisions]
-  (println (format "%-44s %10d B  %10d B" name
-             (quot (allocated-bytes f) (long revisions))
-             (quot (allocated-bytes baseline) (long revisions)))))
+(defn- used-bytes ^long []
+  (dotimes [_ 3] (System/gc))
+  (.getUsed (.getHeapMemoryUsage (ManagementFactory/getMemoryMXBean))))
 
-;; ## Rows
+(defn- kept-bytes
+  "How much more of the heap is in use while what the thunk `f` gives is held, of `n` of them."
+  ^long [f n]
+  (harness/median
+    (repeatedly 5 (fn []
+                    (let [before (used-bytes) held (vec (repeatedly n f)) after (used-bytes)]
+                      (quot (- after before) (count held)))))))
 
-(defn- row
-  "`[name baseline thunk]` for `print-ratios`. Throws where the record does not verify."
-  [name record providers]
-  (let [all (checks record providers)
-        options {:now records/now :providers providers}
-        check #(run-checks all)
-        verify #(verify/verify record options)]
-    (when-not (and (check) (= :valid (:outcome (verify))))
-      (throw (IllegalStateException. (str name ": this record does not verify."))))
-    [(str name ", " (count all) " signatures") check verify]))
+(defn- print-memory [revisions]
+  (let [record (records/long-chain revisions)
+        judge (fn [keep] #(verify/verify record {:now records/now :keep keep}))]
+    (println (format "%-44s %10d B  %10d B  %10d B" (format "a chain of %,d revisions" revisions)
+               (quot (allocated-bytes (judge :all)) (long revisions))
+               (kept-bytes (judge :all) 10)
+               (kept-bytes (judge :faults) 200)))))
 
 (defn run
-  "Prints the time of each verdict beside that of the bare checks, and the ratio; and what
-  is allocated for a revision of a long chain."
+  "Prints the time of each verdict beside that of the bare checks, and the ratio; and what memory
+  the verdict on a long chain takes."
   []
-  (let [{:keys [record providers]} (records/large)
-        revisions 1000
-        [_ check verify :as long-chain] (row (str "a chain of " revisions) (records/long-chain revisions) [])]
-    (println "A verdict, beside the bare signature checks in it")
+  (let [typical (subject {:record (records/typical)})
+        large (subject (records/large))
+        long-chain (subject {:record (records/long-chain 1000)})]
+    (println "A verdict, beside the bare checks in it, of keys and of signatures: keys new")
+    (ratio/print-ratios {:around crypto/with-new-keys}
+      [(new-row "a typical record" typical)
+       (new-row "5 zones, 20 entries, 10 revisions" large)])
+    (println "The same with keys known; last with every sentence and warning read")
     (ratio/print-ratios
-      [(row "a typical record" (records/typical) [])
-       (row "5 zones, 20 entries, 10 revisions" record providers)
-       long-chain])
-    (print-allocation "allocated for each revision" check verify revisions)))
+      [(row "a typical record" typical verdict)
+       (row "5 zones, 20 entries, 10 revisions" large verdict)
+       (row "a chain of 1,000 revisions" long-chain verdict)
+       (row "a typical record, read" typical read-aloud)]))
+  (println "Memory: allocated for each revision, kept by a verdict, kept by one with :keep :faults")
+  (run! print-memory [10 100 1000]))

@@ -98,13 +98,20 @@
   ^ByteBuffer [^Bytes b]
   (.slice (.asReadOnlyBuffer (ByteBuffer/wrap ^bytes (.-array b) (.-offset b) (.-length b)))))
 
+(defn join
+  "One byte string with the bytes of all `parts`, a collection, in order."
+  ^Bytes [parts]
+  (let [out (byte-array (reduce (fn [n ^Bytes p] (+ (long n) (.-length p))) 0 parts))]
+    (reduce (fn [at ^Bytes p]
+              (System/arraycopy (.-array p) (.-offset p) out (int at) (.-length p))
+              (+ (long at) (.-length p)))
+      0 parts)
+    (wrap out)))
+
 (defn concat
-  "One byte string with the bytes of all `parts` in order."
+  "As `join`, of the arguments."
   ^Bytes [& parts]
-  (let [out (ByteBuffer/allocate (int (transduce (map count) + 0 parts)))]
-    (doseq [^Bytes p parts]
-      (.put out ^bytes (.-array p) (.-offset p) (.-length p)))
-    (wrap (.array out))))
+  (join parts))
 
 (defn ->hex
   "The lower-case hex digits of `b`."

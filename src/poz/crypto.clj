@@ -2,6 +2,7 @@
   "Every cryptographic primitive of POZ v0, over byte strings.
 
     sha3-256       the H of the format            hmac-sha3-256  a keyed hash
+    sha3-256-twice that of a part, and of the whole
     generate       a key pair from random bytes   public-key     the key of a secret
     sign, verify   Ed25519 and ML-DSA-65          key-usable?    can a key ever verify
     agree          X25519                         argon2id       a key from a passphrase
@@ -42,15 +43,19 @@
 
 ;; Providers
 
-(defn- kept-keys [provider]
-  (reduce-kv (fn [p algorithm {:keys [keys-kept]}]
-               (cond-> p keys-kept (update-in [algorithm :parse] #(memo/bounded keys-kept %))))
-             provider algorithms))
+(defn- keeping-keys
+  "`provider` with a memory for the keys that it checks and parses; none yet."
+  [provider]
+  (with-meta
+    (reduce-kv (fn [p algorithm {:keys [keys-kept]}]
+                 (cond-> p keys-kept (update-in [algorithm :parse] #(memo/bounded keys-kept %))))
+               provider algorithms)
+    {::without provider}))
 
 (defn- load-provider
   "`{:provider map}`, or `{:problem sentence}` where `make` cannot give one on this platform."
   [make]
-  (try {:provider (kept-keys (update (make) :ed25519 ed25519/strict))}
+  (try {:provider (keeping-keys (update (make) :ed25519 ed25519/strict))}
        (catch Throwable t {:problem (str t)})))
 
 (def ^:private known
@@ -90,6 +95,12 @@
   that there is not, IllegalStateException for a provider that does not load here."
   [name f]
   (binding [*provider* (provider-named name)] (f)))
+
+(defn with-new-keys
+  "Calls the thunk `f` as if no public key had been seen before (on this thread, and on those
+  to which Clojure conveys bindings), for those who measure; its value."
+  [f]
+  (binding [*provider* (keeping-keys (::without (meta (provider))))] (f)))
 
 (defn provider-name
   "The name of the provider in use."
@@ -135,6 +146,12 @@
   "The 32-byte SHA3-256 of the byte strings `parts`, concatenated (FIPS 202): H of format §1."
   [& parts]
   (sha3/sha3-256 parts))
+
+(defn sha3-256-twice
+  "`[H(parts) H(parts, tail)]` for little more than the second of them costs; `parts` are
+  byte strings, and so is `tail`."
+  [parts tail]
+  (sha3/twice parts tail))
 
 (defn hmac-sha3-256
   "The 32-byte HMAC-SHA3-256 of the byte string `data` (RFC 2104) under `key`, a secret of

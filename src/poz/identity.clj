@@ -64,7 +64,7 @@
        :numbers {:sums (mapv #(zone/sum {:keys %} :grant signers) delegations)}})
     (not-any? #(carries? % signers) delegations)
     (rules/breaks "no one revision of the provider names all signers" {:error :signature/stray})
-    :else (rules/holds (str "the provider delegated 100 to " (signing/key-list (sort signers))))))
+    :else (rules/holds #(str "the provider delegated 100 to " (signing/key-list (sort signers))))))
 
 (defn- issue-finding [{:keys [denied statement]}]
   (if (contains? denied (:hash @statement))
@@ -114,11 +114,15 @@
 
 (defn- facts [entry original-master-hash provider]
   (let [signatures (:authority-signatures entry)]
-    (merge {:entry entry :original-master-hash original-master-hash
-            :signatures signatures :signers (into #{} (map :key) signatures)
-            :statement (delay (statement entry))}
-      (when provider
-        (or (:facts provider) (provider-facts provider))))))
+    (assoc (or (:facts provider) (when provider (provider-facts provider)))
+      :entry entry :original-master-hash original-master-hash
+      :signatures signatures :signers (into #{} (map :key) signatures)
+      :statement (delay (statement entry)))))
+
+(def ^:private status-errors
+  "Status → the error that tells of it where no rule does."
+  {:current :identity/current :superseded :identity/superseded :unknown :identity/unknown
+   :revoked :identity/revoked :invalid :identity/invalid})
 
 (defn judge-entry
   "The judgement of one identity `entry` of the record with `original-master-hash`, against
@@ -129,4 +133,4 @@
         status (status judgement facts)]
     (assoc judgement
       :status status
-      :error (or (last (rules/problems judgement)) (keyword "identity" (name status))))))
+      :error (or (peek (rules/problems judgement)) (status-errors status)))))

@@ -220,8 +220,8 @@
   (map-indexed vector (some->> (:identity-zone record) (zone/entries :identity))))
 
 (defn- superseded [{:keys [verdict] :as facts}]
-  (for [[i entry] (identity-entries facts)
-        :when (= :superseded (get-in verdict [:zones :identity :entries i :status]))]
+  (for [[[i entry] judged] (map vector (identity-entries facts) (get-in verdict [:zones :identity :entries]))
+        :when (= :superseded (:status judged))]
     {:message (str (address/of-entry entry) " was signed by keys that its provider has since replaced") :entry i}))
 
 (defn- unproven [facts]

@@ -23,7 +23,7 @@
                    {:zone z
                     :grant (get-in section [:grant :serial])
                     :deny (get-in section [:deny :serial])
-                    :zone-hash (zone/zone-hash (zone/grant-statement record z parts hashes) section)}))}))
+                    :zone-hash (:whole-hash (zone/grant-statement record z parts hashes))}))}))
 
 (defn- event [where before after before-hash after-hash]
   (let [c (compare after before)]

@@ -5,11 +5,12 @@
   (a plain map) that gives a *finding*: nil where the rule does not apply, or a map
   with `:holds` (true, false or :unknown), `:because` a sentence, `:numbers` the facts
   behind it, `:needs` what would make it hold, `:error` where it is not the rule's id.
+  The sentence may be a function of nothing that gives it: most are never read.
 
-  `judge` gives a *judgement*: `{:outcome :valid|:invalid|:unknown, :steps […]}` where a
-  step is a finding with its `:rule`. A statement stops at its first broken rule. What
-  is unknown does not end it, unless the rule says so: if none breaks, the outcome is
-  unknown.
+  `judge` gives a *judgement*: `{:outcome :valid|:invalid|:unknown, :steps (…)}` where a
+  step is a finding with its `:rule`, its sentence put in words when steps are first read.
+  A statement stops at its first broken rule. What is unknown does not end it, unless the
+  rule says so: if none breaks, the outcome is unknown.
 
   `outcome`s are ordered: malformed, invalid, unknown, valid, worst first.")
 
@@ -37,20 +38,33 @@
   ([because] {:holds :unknown :because because})
   ([because more] (merge {:holds :unknown :because because} more)))
 
-(defn- step-outcome [{:keys [holds]}]
-  (case holds true :valid false :invalid :unknown :unknown))
+(defn- findings
+  "What `rules` find in `facts`, up to the one that ends it."
+  [rules facts]
+  (reduce (fn [found rule]
+            (if-let [finding ((:check rule) facts)]
+              (let [found (conj found (assoc finding :rule (:id rule)))
+                    holds (:holds finding)]
+                (if (or (false? holds) (and (:ends rule) (= :unknown holds))) (reduced found) found))
+              found))
+    [] rules))
+
+(defn- outcome [findings]
+  (reduce (fn [outcome finding]
+            (case (:holds finding) true outcome false (reduced :invalid) :unknown :unknown))
+    :valid findings))
+
+(defn- in-words [{:keys [because] :as finding}]
+  (if (fn? because) (assoc finding :because (because)) finding))
 
 (defn judge
   "Runs `rules` on `facts` up to the first that is broken, or that is unknown and says
   `:ends`: without it the later ones cannot be asked."
   [rules facts]
-  (let [steps (reduce (fn [steps {:keys [id check ends]}]
-                        (if-let [{:keys [holds] :as finding} (check facts)]
-                          (cond-> (conj steps (assoc finding :rule id))
-                            (or (false? holds) (and ends (= :unknown holds))) reduced)
-                          steps))
-                [] rules)]
-    {:outcome (worst (mapv step-outcome steps)) :steps steps}))
+  (let [found (findings rules facts)
+        outcome (outcome found)]
+    {:outcome outcome
+     :steps (if (= :valid outcome) (map in-words found) (mapv in-words found))}))
 
 (defn problem
   "The error keyword of a step that does not hold, or nil."

@@ -67,13 +67,16 @@
   (let [found (BitSet.)]
     (when gather
       (gather (fn [_ i] (.set found (int i))) nil value))
-    (into [] (map long) (.toArray (.stream found)))))
+    (loop [i (.nextSetBit found 0) indexes (transient [])]
+      (if (neg? i)
+        (persistent! indexes)
+        (recur (.nextSetBit found (unchecked-inc-int i)) (conj! indexes (long i)))))))
 
 (defn bindings
   "The key hashes of the distinct `indexes`, which ascend, one after another. `hashes`
   as from `key-hashes`."
   [hashes indexes]
-  (apply bytes/concat (map #(deref (nth hashes %)) indexes)))
+  (bytes/join (mapv #(deref (nth hashes %)) indexes)))
 
 (defn message
   "The bytes that a key signs: the context in ASCII, a zero byte, the hash."
@@ -85,15 +88,20 @@
   `value` its content, `hashes` the key hashes of the map that its indexes mean.
 
   Gives `:context`, `:content` (bytes), `:cites` (indexes), `:bindings` (bytes), `:hash`,
-  which is H(content, bindings), and the `:message` to sign."
-  [kind value hashes]
-  (let [{:keys [context separated codec gather]} (statements kind)
-        content (codec/encode codec value)
-        cited (gathered gather value)
-        bound (bindings hashes cited)
-        hash (crypto/sha3-256 content bound)]
-    {:context context :content content :cites cited :bindings bound
-     :hash hash :message (bytes/concat separated hash)}))
+  which is H(content, bindings), and the `:message` to sign; with the byte string `tail`
+  also `:whole-hash`, H(content, bindings, tail)."
+  ([kind value hashes] (statement kind value hashes nil))
+  ([kind value hashes tail]
+   (let [{:keys [context separated codec gather]} (statements kind)
+         content (codec/encode codec value)
+         cited (gathered gather value)
+         bound (bindings hashes cited)
+         [hash whole] (if tail
+                        (crypto/sha3-256-twice [content bound] tail)
+                        [(crypto/sha3-256 content bound)])]
+     (cond-> {:context context :content content :cites cited :bindings bound
+              :hash hash :message (bytes/concat separated hash)}
+       tail (assoc :whole-hash whole)))))
 
 ;; ## Signature lists
 
@@ -160,28 +168,32 @@
     1 (str "key " (first indexes))
     (str "keys " (str/join ", " indexes))))
 
+(defn- first-of
+  "The first of `items` for which `pred` holds, or nil. No later one is asked."
+  [pred items]
+  (reduce (fn [_ item] (when (pred item) (reduced item))) nil items))
+
 (defn- first-bad [key-map message signatures]
-  (first (remove (fn [{:keys [key signature]}]
-                   (or (not (known-algorithm? (:algorithm (get key-map key))))
-                     (verifies? key-map message key signature)))
-           signatures)))
+  (first-of (fn [{:keys [key signature]}]
+              (and (known-algorithm? (:algorithm (get key-map key)))
+                (not (verifies? key-map message key signature))))
+    signatures))
 
 (defn signature-finding
   "Whether every one of `signatures` verifies with its key of `key-map`, over the message
   of `statement` (a delay)."
   [{:keys [key-map statement signatures]}]
-  (let [bad (first-bad key-map (:message @statement) signatures)
-        signers (map :key signatures)]
+  (let [bad (first-bad key-map (:message @statement) signatures)]
     (cond
       bad (rules/breaks (str "the signature of key " (:key bad) " does not verify")
             {:numbers {:key (:key bad)} :error :signature/bad})
-      (empty? signers) nil
-      :else (rules/holds (str "the signatures of " (key-list signers) " verify")))))
+      (empty? signatures) nil
+      :else (rules/holds #(str "the signatures of " (key-list (map :key signatures)) " verify")))))
 
 (defn algorithm-finding
   "Unknown where one of `signatures` is by a key whose algorithm is not known here."
   [{:keys [key-map signatures]}]
-  (when-let [alien (first (remove #(known-algorithm? (:algorithm (get key-map (:key %)))) signatures))]
+  (when-let [alien (first-of #(not (known-algorithm? (:algorithm (get key-map (:key %))))) signatures)]
     (rules/unknown (str "key " (:key alien) " is of algorithm " (:algorithm (get key-map (:key alien)))
                      ", which is not known here")
       {:numbers {:key (:key alien)} :error :signature/unknown-algorithm})))
@@ -195,13 +207,12 @@
   "Whether each of `signatures` is by a key that the rule names (`:named`, a set of
   indexes) and that can sign. `:named` is nil where the list is not at hand."
   [{:keys [key-map signatures named]}]
-  (let [agrees? #(= :x25519 (:algorithm (get key-map %)))
-        signers (map :key signatures)]
-    (if-let [stray (first (filter #(or (agrees? %) (and named (not (named %)))) signers))]
+  (let [agrees? #(= :x25519 (:algorithm (get key-map %)))]
+    (if-let [{stray :key} (first-of (fn [{:keys [key]}] (or (agrees? key) (and named (not (named key))))) signatures)]
       (rules/breaks (if (agrees? stray)
                       (str "key " stray " is an X25519 key and cannot sign")
                       (str "key " stray " is none of those that may sign this"
                         (when (seq named) (str " (" (key-list (sort named)) ")"))))
         {:error :signature/stray :numbers {:key stray}})
-      (when (seq signers)
-        (rules/holds (str "signed by " (key-list signers)))))))
+      (when (seq signatures)
+        (rules/holds #(str "signed by " (key-list (map :key signatures))))))))

@@ -123,7 +123,7 @@
 (defn- hashes-of [record zone]
   (let [parts (zone/sections record zone)
         statement (zone/grant-statement record zone parts (signing/key-hashes (:public-key-map record)))]
-    {:grant-hash (:hash statement) :zone-hash (zone/zone-hash statement (:zone parts))}))
+    {:grant-hash (:hash statement) :zone-hash (:whole-hash statement)}))
 
 (defn judge-successor
   "Whether the `zone` of `record` may replace that of `held`: `{:kind :same|:grant|:deny,
@@ -264,7 +264,7 @@
         judged (successors held update)
         record (merged held update chain judged)
         _ (check-times! held update judged now)
-        verdict (verify/verify record {:now now})]
+        verdict (verify/verify record {:now now :keep :faults})]
     (check-chain! verdict)
     (check-zones! verdict judged)
     (if (and held (= (peek chain) (:master-zone held)) (every? #{:same} (map :kind (vals judged))))

@@ -6,13 +6,14 @@
 
       {:outcome  :valid                 ; worst of the chain's and the zones'
        :problems #{}                    ; every error keyword in the tree
-       :warnings [{:warning … :message …}]
+       :warnings ({:warning … :message …})
        :chain    {:outcome :complete :revisions [judgement …]}
        :zones    {:service {:outcome :authority :grant :deny :zone-hash :entries}}}
 
   and for bytes that are no record `{:outcome :malformed :error anomaly}`. Identity entries
   carry a `:status` of their own, which never changes the outcome. Judgements keep every
-  step (`poz.rules`), so a verdict explains itself: `steps` lists them all.
+  step (`poz.rules`), so a verdict explains itself: `steps` lists them all. What is only for
+  people, sentences and warnings, is put together when it is first read.
 
   Nothing here reads a clock or fetches anything: `:now` and `:providers` are arguments."
   (:require
@@ -29,14 +30,16 @@
 
 (defn assess
   "Chain and zones of a record judged at the time `now`, without the status of identity
-  entries: `{:record :chain :zones}`, what `poz.identity` asks of a provider."
-  [record now]
-  (let [key-map (:public-key-map record)
-        context {:key-map key-map :hashes (signing/key-hashes key-map) :now now
-                 :chain (chain/revisions record)}]
-    {:record record
-     :chain (chain/judge-chain record context)
-     :zones (into {} (map (fn [z] [z (zone/judge-zone record z context)])) (zone/zones record))}))
+  entries: `{:record :chain :zones}`, what `poz.identity` asks of a provider. `keep` as the
+  option of `verify`."
+  ([record now] (assess record now :all))
+  ([record now keep]
+   (let [key-map (:public-key-map record)
+         context {:key-map key-map :hashes (signing/key-hashes key-map) :now now :keep keep
+                  :chain (chain/revisions record)}]
+     {:record record
+      :chain (chain/judge-chain context)
+      :zones (into {} (map (fn [z] [z (zone/judge-zone record z context)])) (zone/zones record))})))
 
 (defn- better
   "Of two assessed records of one provider the one to ask: valid first, then newest, by its
@@ -57,19 +60,22 @@
 
 (defn- judge-entries [zones record providers]
   (if (:identity zones)
-    (update-in zones [:identity :entries]
-      (fn [judged]
-        (mapv (fn [j entry]
-                (merge j (identity/judge-entry entry (record/original-hash record)
-                           (get providers (:authority-hash entry)))))
-          judged (zone/entries :identity (:identity-zone record)))))
+    (let [hash (record/original-hash record)
+          judged (mapv #(identity/judge-entry % hash (get providers (:authority-hash %)))
+                   (zone/entries :identity (:identity-zone record)))]
+      (update-in zones [:identity :entries] #(map conj judged %)))
     zones))
 
 (defn- parts [{:keys [chain zones]}]
   (concat (:revisions chain)
     (mapcat (juxt :authority :grant :deny) (vals zones))))
 
-(def ^:private option-keys #{:now :providers})
+(defn- problems [outcome assessed]
+  (if (= :valid outcome)
+    (sorted-set)
+    (into (sorted-set) (mapcat rules/problems) (parts assessed))))
+
+(def ^:private option-keys #{:now :providers :keep})
 
 (defn check-options!
   "Throws IllegalArgumentException where `options` has a key that is not in `known`."
@@ -77,23 +83,31 @@
   (when-let [k (first (remove known (keys options)))]
     (throw (IllegalArgumentException. (str "Unknown option " k "; known are " (sort known))))))
 
+(defn- check-values! [{:keys [now keep]}]
+  (when-not (int? now)
+    (throw (IllegalArgumentException. "verify needs :now, the clock in milliseconds.")))
+  (when-not (contains? #{nil :all :faults} keep)
+    (throw (IllegalArgumentException. (str "The option :keep is :all or :faults, not " (pr-str keep))))))
+
 (defn verify
   "The verdict on `record`, a decoded record or the anomaly that decoding gave.
 
   Options: `:now`, the clock in milliseconds (required); `:providers`, decoded records
-  against which identity entries are checked, verified like any other."
-  [record {:keys [now providers] :as options}]
+  against which identity entries are checked, verified like any other; `:keep`, which
+  judgements of revisions the verdict keeps: `:all`, or `:faults`, those that do not hold,
+  so that a verdict takes no more memory for a chain that is longer."
+  [record {:keys [now providers keep] :or {keep :all} :as options}]
   (check-options! options option-keys)
-  (when-not (int? now)
-    (throw (IllegalArgumentException. "verify needs :now, the clock in milliseconds.")))
+  (check-values! options)
   (if (error/anomaly? record)
     {:outcome :malformed :error record :problems #{(:poz/error record)} :warnings []}
-    (let [{:keys [chain zones] :as assessed} (assess record now)
-          verdict {:outcome (rules/worst (cons (:outcome chain) (map :outcome (vals zones))))
-                   :problems (into (sorted-set) (mapcat rules/problems) (parts assessed))
+    (let [{:keys [chain zones] :as assessed} (assess record now keep)
+          outcome (rules/worst (cons (:outcome chain) (map :outcome (vals zones))))
+          verdict {:outcome outcome
+                   :problems (problems outcome assessed)
                    :chain chain
                    :zones (judge-entries zones record (assessed-providers providers now))}]
-      (assoc verdict :warnings (lint/warnings record verdict now)))))
+      (assoc verdict :warnings (lazy-seq (lint/warnings record verdict now))))))
 
 (defn verify-bytes
   "The verdict on the file in the byte string `b`, binary or text. Options as for

@@ -56,14 +56,24 @@
 
 ;; ## Statements and hashes
 
+(def ^:private deny-digest (codec/codec (:types format/format) :deny-digest))
+
+(defn- digested
+  "What a zone hash has after the grant's content and bindings: the deny, but for its signatures."
+  [{:keys [deny]}]
+  (codec/encode deny-digest (dissoc deny :signatures)))
+
 (defn grant-statement
-  "The grant of a zone as a statement; its `:hash` is the *grant hash*."
-  [{:keys [master-zone]} zone {:keys [authority] {:keys [grant]} :zone} hashes]
+  "The grant of a zone as a statement; its `:hash` is the *grant hash*, its `:whole-hash` the
+  *zone hash*, by which the next grant names the zone: H(grant content, its bindings, deny
+  serial, deny timestamp, denied). Signatures are not in it."
+  [{:keys [master-zone]} zone {:keys [authority] {:keys [grant] :as section} :zone} hashes]
   (signing/statement (grant-kinds zone)
     (assoc (dissoc grant :signatures)
       :original-master-hash (:original-master-hash master-zone)
       :authority authority)
-    hashes))
+    hashes
+    (digested section)))
 
 (defn deny-statement
   "The deny of a zone as a statement, over the grant with the hash `grant-hash`."
@@ -74,14 +84,6 @@
       :authority authority
       :grant-hash grant-hash)
     hashes))
-
-(def ^:private deny-digest (codec/codec (:types format/format) :deny-digest))
-
-(defn zone-hash
-  "The hash by which the next grant names a zone: H(grant content, its bindings, deny
-  serial, deny timestamp, denied). Signatures are not in it."
-  [{:keys [content bindings]} {:keys [deny]}]
-  (crypto/sha3-256 content bindings (codec/encode deny-digest (dissoc deny :signatures))))
 
 (def ^:private entry-lists
   "Zone → the node of the list that its entries are in."
@@ -143,17 +145,28 @@
   (into [] (comp (filter #(= zone (:authority %))) (map #(dissoc % :authority)))
     (:delegations revision)))
 
+(defn- same-share? [a b]
+  (and (= (:key a) (:key b)) (= (:grant a) (:grant b)) (= (:deny a) (:deny b))))
+
 (defn- delegates?
   "True if `revision` delegates for `zone` exactly the `keys` of an authority."
   [revision zone keys]
-  (let [delegated (filterv #(identical? zone (:authority %)) (:delegations revision))]
-    (and (= (count keys) (count delegated))
-      (every? (fn [i] (= (nth keys i) (dissoc (nth delegated i) :authority))) (range (count keys))))))
+  (= (count keys)
+    (reduce (fn [i delegated]
+              (cond
+                (not= zone (:authority delegated)) i
+                (same-share? (nth keys i nil) delegated) (inc (long i))
+                :else (reduced nil)))
+      0 (:delegations revision))))
 
-(defn- cited-position [chain authority]
-  (first (keep-indexed (fn [i {:keys [current-master-hash]}]
-                         (when (= current-master-hash (:master-zone-hash authority)) i))
-           chain)))
+(defn- cited-position
+  "The index in `chain` of the revision that `authority` cites, or nil."
+  [chain {:keys [master-zone-hash]}]
+  (loop [i (dec (count chain))]
+    (when (<= 0 i)
+      (if (= master-zone-hash (:current-master-hash (nth chain i)))
+        i
+        (recur (dec i))))))
 
 (defn- later-fault
   "The error of an authority whose delegation has changed in `later` revisions, or nil."
@@ -170,19 +183,18 @@
       {:error error})
     sentence))
 
-(defn authority-finding
-  "Whether `authority` holds in `chain`: its revision is in the chain, and that and every
-  later one delegate exactly these keys and values."
-  [{:keys [chain zone authority]}]
+(defn- authority-finding
+  "Whether `authority` holds in `chain`: its revision, which is at `i`, is in the chain, and
+  that and every later one delegate exactly these keys and values."
+  [{:keys [chain zone authority i]}]
   (let [same? #(delegates? % zone (:keys authority))
-        i (cited-position chain authority)
         complete (chain/genesis? (first chain))]
     (cond
       (and i (not (same? (chain i))))
       (rules/breaks (str "revision " (:serial (chain i)) " delegates otherwise") {:error :authority/not-as-authorised})
 
       i (later-finding same? (subvec chain i)
-          (rules/holds (str "revision " (:serial (chain i)) " delegates exactly these keys and values, and so does every later one")
+          (rules/holds #(str "revision " (:serial (chain i)) " delegates exactly these keys and values, and so does every later one")
             {:revision (:serial (chain i))}))
 
       complete
@@ -208,12 +220,14 @@
 
 (defn- sum-finding [kind error {:keys [authority signers]}]
   (let [total (sum authority kind signers)
-        line (str (name kind) " values: " total " of " survivorship/threshold)
-        able (into [] (comp (filter #(pos? (long (kind %)))) (map :key) (remove signers)) (:keys authority))]
+        line #(str (name kind) " values: " total " of " survivorship/threshold)]
     (if (<= (long survivorship/threshold) (long total))
       (rules/holds line {:sum total})
-      (rules/breaks line {:error error :numbers {:sum total}
-                          :needs {:needed (- (long survivorship/threshold) (long total)) :from able}}))))
+      (rules/breaks line
+        {:error error :numbers {:sum total}
+         :needs {:needed (- (long survivorship/threshold) (long total))
+                 :from (into [] (comp (filter #(pos? (long (kind %)))) (map :key) (remove signers))
+                         (:keys authority))}}))))
 
 (defn- deny-time-finding [{:keys [part grant]}]
   (if (< (long (:timestamp part)) (long (:timestamp grant)))
@@ -267,8 +281,9 @@
 (defn judge-authority
   "The judgement of an `authority` of `zone` in `chain`, with the `:revision` that it cites."
   [chain zone authority]
-  (assoc (rules/judge authority-rules {:chain chain :zone zone :authority authority})
-    :revision (some-> (cited-position chain authority) chain :serial)))
+  (let [i (cited-position chain authority)]
+    (assoc (rules/judge authority-rules {:chain chain :zone zone :authority authority :i i})
+      :revision (when i (:serial (nth chain i))))))
 
 (defn- revoked-keys
   "The keys of a login group whose key hashes are denied."
@@ -283,7 +298,7 @@
 
 (defn judge-zone
   "The zone of `record` judged: `:outcome`, `:authority`, `:grant` and `:deny` (judgements),
-  `:zone-hash`, and `:entries`, `[{:hash :live}]` in body order, with `:revoked-keys` where
+  `:zone-hash`, and `:entries`, `({:hash :live})` in body order, with `:revoked-keys` where
   keys of a login group are denied (it cannot log in then). `context` has `:key-map`,
   `:hashes`, `:now` and `:chain`, the revisions at hand."
   [record zone {:keys [hashes chain] :as context}]
@@ -296,5 +311,5 @@
         gone (denied (:zone parts))]
     (assoc judged
       :outcome (rules/worst (map :outcome (vals judged)))
-      :zone-hash (zone-hash @grant (:zone parts))
-      :entries (mapv #(judge-entry zone gone hashes %) (entries zone (:zone parts))))))
+      :zone-hash (:whole-hash @grant)
+      :entries (map #(judge-entry zone gone hashes %) (entries zone (:zone parts))))))

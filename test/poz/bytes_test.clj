@@ -99,7 +99,8 @@
   (is (= (bytes/hex-> "c3a9") (bytes/utf8 "é")))
   (is (= "AP8=" (bytes/->base64 (bytes/hex-> "00ff"))))
   (is (= (bytes/hex-> "010203") (bytes/concat (bytes/hex-> "01") bytes/empty (bytes/hex-> "0203"))))
-  (is (= bytes/empty (bytes/concat) (bytes/zeros 0)))
+  (is (= bytes/empty (bytes/concat) (bytes/join []) (bytes/zeros 0)))
+  (is (= (bytes/hex-> "010203") (bytes/join [(bytes/slice (bytes/hex-> "000102ff") 1 3) (bytes/hex-> "03")])))
   (are [hex zero] (= zero (bytes/zero-bytes? (bytes/hex-> hex)))
     "" true, "0000" true, "0001" false, "8000" false))
 

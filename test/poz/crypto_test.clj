@@ -35,7 +35,9 @@
 
 (deftest hashes
   (doseq [{:keys [what parts hash]} (:hash @vectors)]
-    (is (= hash (bytes/->hex (apply crypto/sha3-256 (map bytes/hex-> parts)))) what)))
+    (is (= hash (bytes/->hex (apply crypto/sha3-256 (map bytes/hex-> parts)))) what)
+    (is (= hash (bytes/->hex (peek (crypto/sha3-256-twice (map bytes/hex-> (butlast parts)) (bytes/hex-> (or (last parts) ""))))))
+      what)))
 
 (deftest keys-of-seeds
   (with-each-provider

@@ -29,6 +29,15 @@
            j))
     (is (= [] (rules/problems j)))))
 
+(deftest sentences-are-put-in-words-when-steps-are-read
+  (let [asked (atom 0)
+        said #(do (swap! asked inc) "so it is")
+        j (rules/judge [(rule :a (rules/holds said)) (rule :b (rules/holds "yes"))] {})]
+    (is (= [:valid 0] [(:outcome j) @asked]))
+    (is (= ["so it is" "yes"] (map :because (:steps j)) (map :because (:steps j))))
+    (is (= 1 @asked) "once")
+    (is (= "no" (:because (peek (:steps (rules/judge [(rule :a (rules/breaks (constantly "no")))] {}))))))))
+
 (deftest the-first-break-ends-it
   (let [j (rules/judge [(rule :a (rules/unknown "?")) (rule :b (rules/breaks "no" {:error :x/y :needs 1}))
                         {:id :c :check (fn [_] (throw (IllegalStateException. "asked")))}] {})]

@@ -259,7 +259,7 @@
   (if (seq xs) (let [i (mod n (count xs))] (into (subvec xs 0 i) (subvec xs (inc (long i))))) xs))
 
 (defn- zone-hash [record z]
-  (zone/zone-hash (change/statement record z :grant) (:zone (zone/sections record z))))
+  (:whole-hash (change/statement record z :grant)))
 
 (defn- item-of [record z n]
   {:target (or (nth (sort (keys (h/live record z))) n nil) (signing/key-hash (h/key-map n)))

@@ -267,6 +267,7 @@
     (is (thrown-with-msg? IllegalArgumentException #"Unknown option :provider\b" (verify/verify r {:now 1 :provider []})))
     (is (thrown-with-msg? IllegalArgumentException #"needs :now" (verify/verify r {})))
     (is (thrown-with-msg? IllegalArgumentException #"needs :now" (verify/verify r {:now "today"})))
+    (is (thrown-with-msg? IllegalArgumentException #":keep is :all or :faults, not :some" (verify/verify r {:now 1 :keep :some})))
     (is (thrown-with-msg? IllegalArgumentException #"Unknown option :max" (verify/verify-bytes bytes/empty {:now 1 :max 3})))))
 
 (deftest bytes-of-either-form
@@ -295,6 +296,31 @@
   (is (= #{[:identity :entry 0] [:identity :entry 1] [:identity :entry 2]}
          (set (filter #(= :entry (second %)) (map :part (verify/steps (v/verdict (v/record-named "all-zones"))))))))
   (is (= [] (verify/steps (verify/verify-bytes bytes/empty {:now 1})))))
+
+(deftest a-verdict-may-keep-only-the-revisions-that-do-not-hold
+  (let [good (v/record-named "recovery-3")
+        bad (assoc-in good [:zone-history 1 :signatures 0 :signature] (bytes/zeros 64))]
+    (doseq [r [good bad]
+            :let [options {:now (v/now)} all (verify/verify r options)
+                  faults (verify/verify r (assoc options :keep :faults))]]
+      (is (= (-> all
+               (update-in [:chain :revisions] #(filterv (comp seq rules/problems) %)))
+            faults)))
+    (is (= [[] [2]] (map #(map :serial (get-in (verify/verify % {:now (v/now) :keep :faults}) [:chain :revisions]))
+                      [good bad])))))
+
+(deftest no-signature-is-asked-after-a-bad-one
+  (let [r (v/record-named "recovery-3")
+        key-map (:public-key-map r)
+        asked (atom [])
+        signatures (mapv (fn [key] {:key key :signature (bytes/zeros 64)}) [1 2 3])
+        real signing/verifies?]
+    (with-redefs [signing/verifies? (fn [key-map message key signature]
+                                      (swap! asked conj key)
+                                      (real key-map message key signature))]
+      (is (false? (:holds (signing/signature-finding
+                            {:key-map key-map :signatures signatures :statement (delay {:message (bytes/zeros 40)})})))))
+    (is (= [1] @asked))))
 
 (deftest the-outcome-is-the-worst-of-its-parts
   (doseq [[_ {:keys [outcome chain zones]}] @invalid-verdicts]

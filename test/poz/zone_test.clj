@@ -46,7 +46,7 @@
                   grant (zone/grant-statement record z parts (signing/key-hashes (:public-key-map record)))]]
       (testing z
         (is (= grant_hash (bytes/->hex (:hash grant))))
-        (is (= zone_hash (bytes/->hex (zone/zone-hash grant zone))))
+        (is (= zone_hash (bytes/->hex (:whole-hash grant))))
         (is (= entries (map #(bytes/->hex (zone/entry-hash z %)) (zone/entries z zone)))))))
   (doseq [{:keys [file hashes]} (v/records)
           :let [record (v/file-record file)]

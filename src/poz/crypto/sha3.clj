@@ -29,6 +29,34 @@
       (.update digest ^bytes (.-array part) (.-offset part) (.-length part)))
     (bytes/wrap (.digest digest))))
 
+(defn twice-by-bouncy-castle
+  "`[H(parts) H(parts, tail)]`, `parts` and `tail` byte strings: `parts` are read once."
+  [parts ^Bytes tail]
+  (let [digest (SHA3Digest. 256)
+        head (byte-array 32) whole (byte-array 32)]
+    (doseq [^Bytes part parts]
+      (.update digest ^bytes (.-array part) (.-offset part) (.-length part)))
+    (.doFinal (SHA3Digest. digest) head 0)
+    (.update digest ^bytes (.-array tail) (.-offset tail) (.-length tail))
+    (.doFinal digest whole 0)
+    [(bytes/wrap head) (bytes/wrap whole)]))
+
+(defn twice-by-jdk
+  "As `twice-by-bouncy-castle`, with the JDK's implementation."
+  [parts ^Bytes tail]
+  (let [digest (MessageDigest/getInstance "SHA3-256")]
+    (doseq [^Bytes part parts]
+      (.update digest ^bytes (.-array part) (.-offset part) (.-length part)))
+    (let [head (.digest ^MessageDigest (.clone digest))]
+      (.update digest ^bytes (.-array tail) (.-offset tail) (.-length tail))
+      [(bytes/wrap head) (bytes/wrap (.digest digest))])))
+
+(def ^:private jdk? (<= 25 (.feature (Runtime/version))))
+
 (def ^{:arglists '([parts])} sha3-256
   "The faster of `by-bouncy-castle` and `by-jdk` on this JVM."
-  (if (<= 25 (.feature (Runtime/version))) by-jdk by-bouncy-castle))
+  (if jdk? by-jdk by-bouncy-castle))
+
+(def ^{:arglists '([parts tail])} twice
+  "The faster of `twice-by-bouncy-castle` and `twice-by-jdk` on this JVM."
+  (if jdk? twice-by-jdk twice-by-bouncy-castle))

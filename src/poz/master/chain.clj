@@ -64,10 +64,12 @@
   (into #{} (map :key) (:signatures revision)))
 
 (defn lists
-  "The master key lists that the signers of `revision` must satisfy: those of the
-  revision before it, where there is one at hand, and its own."
-  [revision previous]
-  (cond-> [] previous (conj (:master-keys previous)) true (conj (:master-keys revision))))
+  "The master key lists that the signers of `revision` must satisfy: that of the revision
+  before it, where there is one at hand and it differs, and its own."
+  [{:keys [master-keys]} previous]
+  (if (or (nil? previous) (= master-keys (:master-keys previous)))
+    [master-keys]
+    [(:master-keys previous) master-keys]))
 
 ;; ## Rules
 
@@ -92,7 +94,7 @@
   (when previous
     (let [expected (inc (long (:serial previous)))]
       (if (= expected (:serial revision))
-        (rules/holds (str "serial " expected " follows " (:serial previous)))
+        (rules/holds #(str "serial " expected " follows " (:serial previous)))
         (rules/breaks (str "serial " (:serial revision) " after " (:serial previous) ", expected " expected)
           {:numbers {:expected expected :found (:serial revision)}})))))
 
@@ -100,7 +102,7 @@
   (when previous
     (let [expected (:current-master-hash previous) found (:previous-master-hash revision)]
       (if (= expected found)
-        (rules/holds (str "its parent is revision " (:serial previous)))
+        (rules/holds #(str "its parent is revision " (:serial previous)))
         (rules/breaks (str "wrong parent: previous_master_hash is not the hash of revision " (:serial previous))
           {:numbers {:expected expected :found found}})))))
 
@@ -108,12 +110,12 @@
   (when previous
     (let [before (:timestamp previous) now (:timestamp revision)]
       (if (< (long before) (long now))
-        (rules/holds (str "dated " (time/iso now) ", later than its parent"))
+        (rules/holds #(str "dated " (time/iso now) ", later than its parent"))
         (rules/breaks (str "dated " (time/iso now) ", not later than its parent, " (time/iso before))
           {:numbers {:parent before :found now}})))))
 
 (defn- current-hash-finding [{:keys [revision statement]}]
-  (let [expected (current-hash revision @statement) found (:current-master-hash revision)]
+  (let [expected (:whole-hash @statement) found (:current-master-hash revision)]
     (if (= expected found)
       (rules/holds "current_master_hash is the hash of content, cited keys and signatures")
       (rules/breaks "current_master_hash is not the hash of content, cited keys and signatures"
@@ -122,25 +124,26 @@
 (defn- reached? [sums]
   (boolean (some #(<= (long survivorship/threshold) (long %)) (vals sums))))
 
-(defn- list-finding [whose master-keys signers sums]
-  (let [numbers {:sums sums}
-        line (survivorship/explain master-keys signers)]
+(defn- list-finding
+  "Whether `signers` satisfy `master-keys`; `whose` gives words for whose keys those are."
+  [whose master-keys signers sums]
+  (let [line #(survivorship/explain master-keys signers)]
     (if (reached? sums)
-      (rules/holds (str whose " master keys: " line) numbers)
-      (rules/breaks (str whose " master keys are not satisfied: " line)
-        {:error :survivorship/below-threshold :numbers numbers
+      (rules/holds #(str (whose) " master keys: " (line)) {:sums sums})
+      (rules/breaks #(str (whose) " master keys are not satisfied: " (line))
+        {:error :survivorship/below-threshold :numbers {:sums sums}
          :needs (survivorship/missing master-keys signers)}))))
 
 (defn- previous-list-finding [{:keys [previous signers support]}]
   (when previous
-    (list-finding (str "revision " (:serial previous) "'s") (:master-keys previous) signers (:previous support))))
+    (list-finding #(str "revision " (:serial previous) "'s") (:master-keys previous) signers (:previous support))))
 
 (defn- own-list-finding [{:keys [revision signers support]}]
-  (list-finding "its own" (:master-keys revision) signers (:own support)))
+  (list-finding (constantly "its own") (:master-keys revision) signers (:own support)))
 
-(defn- spare-finding [{:keys [revision previous signers]}]
+(defn- spare-finding [{:keys [revision previous lists signers]}]
   (when (or previous (genesis? revision))
-    (if-let [spare (seq (survivorship/spare (distinct (lists revision previous)) signers))]
+    (if-let [spare (seq (survivorship/spare lists signers))]
       (rules/breaks (str "it would be authorised without the signature of key " (first spare))
         {:numbers {:spare (vec spare)}})
       (rules/holds "every signature is needed"))))
@@ -168,23 +171,32 @@
 
 ;; ## The chain
 
-(defn- support [{:keys [master-keys]} previous signers]
-  (let [own (survivorship/sums master-keys signers)]
+(defn- support
+  "The sums of `signers` in the last of `lists`, and in the first as the previous revision's."
+  [lists previous signers]
+  (let [own (survivorship/sums (peek lists) signers)]
     (cond
       (nil? previous) {:own own}
-      (= master-keys (:master-keys previous)) {:own own :previous own}
-      :else {:own own :previous (survivorship/sums (:master-keys previous) signers)})))
+      (next lists) {:own own :previous (survivorship/sums (first lists) signers)}
+      :else {:own own :previous own})))
+
+(defn- whole-statement
+  "The `statement` with its current_master_hash as `:whole-hash`."
+  [revision hashes]
+  (signing/statement :master (content revision) hashes
+    (codec/encode signatures-codec (:signatures revision))))
 
 (defn- revision-facts [revision previous {:keys [key-map hashes now]}]
-  (let [statement (delay (statement revision hashes))
+  (let [statement (delay (whole-statement revision hashes))
         signers (signers revision)
-        complete (or previous (genesis? revision))]
+        lists (lists revision previous)]
     {:revision revision :previous previous :now now
      :key-map key-map :statement statement
      :signatures (:signatures revision)
      :signers signers
-     :support (support revision previous signers)
-     :named (when complete (into #{} (comp cat (map :key)) (lists revision previous)))}))
+     :lists lists
+     :support (support lists previous signers)
+     :named (when (or previous (genesis? revision)) (into #{} (comp cat (map :key)) lists))}))
 
 (defn judge-revision
   "The judgement of `revision` after `previous` (nil: none at hand), with `:serial`,
@@ -198,10 +210,12 @@
       :support support)))
 
 (defn judge-chain
-  "The chain of `record` judged: `{:outcome :complete :revisions [judgement …]}`."
-  [record context]
-  (let [chain (revisions record)
-        judged (mapv #(judge-revision %1 %2 context) chain (cons nil chain))]
+  "The `:chain` of a context judged, with `:key-map`, `:hashes` and `:now`: `{:outcome :complete
+  :revisions [judgement …]}`, the judgements of all revisions, or with `:keep` `:faults` of
+  those that do not hold."
+  [{:keys [chain keep] :as context}]
+  (let [kept? (if (= :faults keep) #(not= :valid (:outcome %)) any?)
+        judged (filterv kept? (map #(judge-revision %1 %2 context) chain (cons nil chain)))]
     {:outcome (rules/worst (map :outcome judged))
      :complete (genesis? (first chain))
      :revisions judged}))

@@ -24,7 +24,13 @@
 (defn satisfied?
   "True if `signers` reach the threshold in some one group of the list."
   [master-keys signers]
-  (boolean (some (fn [[_ sum]] (<= (long threshold) (long sum))) (sums master-keys signers))))
+  (true?
+    (reduce (fn [sums {:keys [group key value]}]
+              (if (contains? signers key)
+                (let [sum (+ (long (get sums group 0)) (long value))]
+                  (if (<= (long threshold) sum) (reduced true) (assoc sums group sum)))
+                sums))
+      {} master-keys)))
 
 (defn authorised?
   "True if `signers` satisfy every one of `lists`: the former revision's and its own."
@@ -35,7 +41,7 @@
   "The signers, ascending, without any one of whom `lists` would still be satisfied."
   [lists signers]
   (if (authorised? lists signers)
-    (filterv #(authorised? lists (disj signers %)) (sort signers))
+    (vec (sort (filterv #(authorised? lists (disj signers %)) signers)))
     []))
 
 (defn without-spare

@@ -5,6 +5,7 @@
   (:require
    [poz.address :as address]
    [poz.error :as error]
+   [poz.master.chain :as chain]
    [poz.view.text :as text]
    [poz.zone :as zone]))
 
@@ -52,11 +53,11 @@
 (defn- part-lines [options title judgement]
   (cons (titled options 4 title (:outcome judgement)) (step-lines options judgement)))
 
-(defn- chain-lines [options {:keys [revisions complete outcome]}]
+(defn- chain-lines [options record {:keys [revisions complete outcome]}]
   (concat
-    [(titled options 2 "master zone" outcome ", " (count revisions)
-       (if (= 1 (count revisions)) " revision" " revisions")
-       (when-not complete ", the beginning is not at hand"))]
+    [(let [n (count (chain/revisions record))]
+       (titled options 2 "master zone" outcome ", " n (if (= 1 n) " revision" " revisions")
+         (when-not complete ", the beginning is not at hand")))]
     (mapcat (fn [r] (part-lines options (str "revision " (:serial r)) r)) revisions)))
 
 (defn- entry-lines [{:keys [width] :as options} record judged]
@@ -80,7 +81,7 @@
 
 (defn- body-lines [options record {:keys [chain zones warnings]}]
   (concat
-    (chain-lines options chain)
+    (chain-lines options record chain)
     (mapcat (fn [z] (when-let [judged (zones z)] (zone-lines options record z judged))) zone/names)
     (mapcat #(warning-lines options %) warnings)))
 

@@ -28,8 +28,7 @@
    :keys (zone/delegation (:master-zone record) zone)})
 
 (defn- zone-hash [record zone parts]
-  (zone/zone-hash (zone/grant-statement record zone parts (signing/key-hashes (:public-key-map record)))
-    (:zone parts)))
+  (:whole-hash (zone/grant-statement record zone parts (signing/key-hashes (:public-key-map record)))))
 
 (defn- refusal [record zone]
   (cond

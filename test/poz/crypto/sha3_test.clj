@@ -15,6 +15,14 @@
     (= (sha3/by-jdk parts) (sha3/by-bouncy-castle parts) (sha3/sha3-256 parts)
        (sha3/by-jdk [(apply bytes/concat parts)]))))
 
+(defspec a-part-and-the-whole-are-hashed-in-one-go 100
+  (prop/for-all [parts (gen/vector (gen/fmap bytes/copy-of gen/bytes))
+                 tail (gen/fmap bytes/copy-of gen/bytes)]
+    (= [(sha3/sha3-256 parts) (sha3/sha3-256 (conj parts tail))]
+      (sha3/twice parts tail)
+      (sha3/twice-by-jdk parts tail)
+      (sha3/twice-by-bouncy-castle parts tail))))
+
 (deftest hashes-slices
   (let [whole (bytes/utf8 "xabcx")]
     (doseq [f [sha3/by-jdk sha3/by-bouncy-castle]]

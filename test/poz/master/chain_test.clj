@@ -11,7 +11,7 @@
 (set! *warn-on-reflection* true)
 
 (defn- judged [record]
-  (chain/judge-chain record {:key-map (:public-key-map record) :now (v/now)
+  (chain/judge-chain {:chain (chain/revisions record) :key-map (:public-key-map record) :now (v/now)
                              :hashes (signing/key-hashes (:public-key-map record))}))
 
 (defn- problems [record]
@@ -22,7 +22,9 @@
     (is (= [1 2 3] (map :serial (chain/revisions r))))
     (is (= [1] (map :serial (chain/revisions (v/record-named "recovery-1")))))
     (is (= [(:master-keys a)] (chain/lists a nil)))
-    (is (= [(:master-keys b) (:master-keys c)] (chain/lists c b)))
+    (is (= [(:master-keys a) (:master-keys b)] (chain/lists b a)))
+    (is (= (:master-keys b) (:master-keys c)))
+    (is (= [(:master-keys c)] (chain/lists c b)) "one list that both have counts once")
     (is (= #{1 2 3} (chain/signers b)))
     (is (chain/genesis? a))
     (is (not (chain/genesis? b)))
