@@ -18,11 +18,10 @@
    [poz.bytes :as bytes]
    [poz.codec :as codec]
    [poz.codec.input :as input]
+   [poz.codec.write :as write]
    [poz.error :as error]
    [poz.format :as format]
-   [poz.record.text :as text])
-  (:import
-   (java.util Collection HashSet)))
+   [poz.record.text :as text]))
 
 (set! *warn-on-reflection* true)
 
@@ -83,24 +82,36 @@
       (when (< at (long size))
         [:format/trailing nil at {:found (str (- (long size) at) " more bytes")}]))))
 
+(def ^:private section-bit
+  "Section code → a number with one bit, the section's own, so that a number tells a set of
+  known sections."
+  (into {} (map-indexed (fn [i {:keys [code]}] [code (bit-shift-left 1 (long i))])) format/sections))
+
 (def ^:private presence-rules
-  "`[code needed fault]`: a file with the section `code`, or any file where that is nil,
-  needs the section `needed`, or else has this fault."
+  "`[here needed fault]`: a file with the sections `here` needs the section `needed`, both as
+  bits, or else has this fault."
   (vec (for [{:keys [code required pair] n :name} format/sections
              :when (or required pair)
              :let [{pair-code :code pair-name :name} (section-by-key pair)]]
          (if required
-           [nil code [:format/section-missing {:rule (str "a record has a " n)}]]
-           [code pair-code [:format/section-pair {:rule (str "the " n " comes with the " pair-name)}]]))))
+           [0 (section-bit code) [:format/section-missing {:rule (str "a record has a " n)}]]
+           [(section-bit code) (section-bit pair-code)
+            [:format/section-pair {:rule (str "the " n " comes with the " pair-name)}]]))))
+
+(def ^:private ^longs here-bits (long-array (map first presence-rules)))
+(def ^:private ^longs needed-bits (long-array (map second presence-rules)))
 
 (defn presence-fault
   "Which section the `codes` of a table of contents lack, as `[error facts]`, or nil."
   [codes]
-  (let [there (HashSet. ^Collection (vec codes))]
-    (reduce (fn [_ [code needed fault]]
-              (when (and (or (nil? code) (.contains there code)) (not (.contains there needed)))
-                (reduced fault)))
-      nil presence-rules)))
+  (let [here ^longs here-bits needed ^longs needed-bits
+        there (long (reduce (fn [^long bits code] (bit-or bits (long (section-bit code 0)))) 0 codes))]
+    (loop [i 0]
+      (when (< i (alength here))
+        (if (and (= (aget here i) (bit-and there (aget here i)))
+              (zero? (bit-and there (aget needed i))))
+          (peek (nth presence-rules i))
+          (recur (inc i)))))))
 
 (defn read-container!
   "Reads header and table of contents and checks the layout of what they announce, with
@@ -112,7 +123,7 @@
     (when-let [[code i at facts] (layout-fault contents (input/position r) size)]
       (input/set-path! r 1 i)
       (input/fault! r (if i 2 0) code at facts))
-    (when-let [[code facts] (presence-fault (mapv :type contents))]
+    (when-let [[code facts] (presence-fault (map :type contents))]
       (input/fault! r 1 code 8 facts))
     contents))
 
@@ -149,25 +160,14 @@
          (reduce #(read-section! r %1 %2) {} (read-container! r (count b))))))))
 
 ;; ## Writing
-
-(defn- encoded-sections
-  "`[[code bytes]]` of the record's sections, by code."
-  [record]
-  (let [key-map (:public-key-map record)
-        algorithms (algorithms (when (vector? key-map) key-map))]
-    (reduce (fn [sections row]
-              (let [key (:key row)]
-                (if (contains? record key)
-                  (assoc sections (:code row)
-                    (codec/encode-at (:codec row) key (get record key) {:algorithms algorithms}))
-                  sections)))
-      (into (sorted-map) (:unknown-sections record))
-      section-rows)))
+;;
+;; The sections are written behind room for header and table of contents, whose size their
+;; number tells, and those at last: so nothing is copied.
 
 (defn- check-shape! [record]
   (when-not (map? record)
     (error/fail! :format/type {:path [] :expected "a record map" :found (pr-str (type record))}))
-  (when-let [[k] (seq (remove record-keys (keys record)))]
+  (when-let [[k] (reduce-kv (fn [_ k _] (when-not (contains? record-keys k) (reduced [k]))) nil record)]
     (error/fail! :format/type {:path [] :expected "only keys of sections" :found (pr-str k)}))
   (when (contains? record :unknown-sections)
     (let [unknown (:unknown-sections record)]
@@ -178,32 +178,66 @@
       (error/fail! :format/type {:path [:unknown-sections code]
                                  :expected "the code of an unknown section and its bytes" :found (pr-str code)}))))
 
-(defn- lay-out [sections start]
-  (:toc (reduce-kv (fn [{:keys [at toc]} code b]
-                     {:at (+ (long at) (count b))
-                      :toc (conj toc {:type code :offset at :length (count b)})})
-          {:at start :toc []} sections)))
+(defn- ready-rows
+  "`sections`, a map of code → bytes, as rows `{:code :content}`."
+  [sections]
+  (map (fn [[code b]] {:code code :content b}) sections))
 
-(defn- pack-sorted [sections]
-  (let [start (+ (long (first (codec/bounds header))) 2 (* 10 (count sections)))
-        contents (codec/encode-at toc :toc (lay-out sections start) {})
-        size (transduce (map count) + start (vals sections))]
-    (apply bytes/concat (codec/encode-at header :header {:size size} {}) contents (vals sections))))
+(defn- own-rows
+  "The rows of the sections of `record` by code, of an unknown one with its `:content`."
+  [record]
+  (let [known (filterv #(contains? record (:key %)) section-rows)]
+    (if-let [unknown (:unknown-sections record)]
+      (vec (sort-by :code (into known (ready-rows unknown))))
+      known)))
+
+(defn- write-at-path! [w codec key v]
+  (write/set-path! w 0 key)
+  ((:write codec) w v))
+
+(defn- write-section!
+  "Writes the section of `row`, with its content or that in `record`; its entry in the
+  table of contents."
+  [w record {:keys [code key codec content]}]
+  (let [start (write/position w)]
+    (if codec
+      (write-at-path! w codec key (get record key))
+      (write/put-bytes! w content))
+    {:type code :offset start :length (- (write/position w) start)}))
+
+(defn- write-sections!
+  "Writes the sections of `rows` in their places; the table of contents."
+  [w record rows]
+  (write/seek! w (+ (long (first (codec/bounds header))) 2 (* 10 (count rows))))
+  (mapv #(write-section! w record %) rows))
+
+(defn- finished
+  "The file whose sections have been written as `contents` tells."
+  [w contents]
+  (let [size (write/position w)]
+    (write/seek! w 0)
+    (write-at-path! w header :header {:size size})
+    (write-at-path! w toc :toc contents)
+    (write/seek! w size)
+    (write/result w)))
 
 (defn pack
   "The file that holds `sections`, a map of code → bytes, whatever they hold."
   [sections]
-  (pack-sorted (into (sorted-map) sections)))
+  (let [w (write/writer nil)]
+    (finished w (write-sections! w nil (ready-rows (into (sorted-map) sections))))))
 
 (defn encode
   "The byte string of `record` in binary form. Throws the anomaly for a map that no file
   decodes to: the path in it says where."
   [record]
   (check-shape! record)
-  (let [sections (encoded-sections record)]
-    (when-let [[code facts] (presence-fault (keys sections))]
+  (let [key-map (:public-key-map record)
+        w (write/writer (algorithms (when (vector? key-map) key-map)))
+        contents (write-sections! w record (own-rows record))]
+    (when-let [[code facts] (presence-fault (map :type contents))]
       (error/fail! code (assoc facts :path [])))
-    (let [file (pack-sorted sections)]
+    (let [file (finished w contents)]
       (check-size-limit! (count file) {})
       file)))
 

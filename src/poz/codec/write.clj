@@ -25,7 +25,7 @@
 (definterface Out
   (^java.nio.ByteBuffer room [^long n] "the buffer, with room for n bytes more"))
 
-(deftype Writer [^:unsynchronized-mutable ^ByteBuffer buffer ^objects path ^objects context]
+(deftype Writer [^:unsynchronized-mutable ^ByteBuffer buffer ^objects path algorithms]
   Out
   (room [_ n]
     (when (< (.remaining buffer) n)
@@ -36,16 +36,25 @@
 (defn writer
   "An empty writer. `algorithms`, a vector or nil, are those of the record's keys."
   ^Writer [algorithms]
-  (Writer. (ByteBuffer/allocate 512) (object-array max-depth) (object-array [algorithms])))
+  (Writer. (ByteBuffer/allocate 512) (object-array max-depth) algorithms))
 
-(defn- written ^long [^Writer w]
+(defn position
+  "The offset of the next byte from the first."
+  ^long [^Writer w]
   (.position (.room w 0)))
 
+(defn seek!
+  "Goes to `offset`: behind the last byte, to leave room, or back to bytes that are to be
+  written over."
+  [^Writer w ^long offset]
+  (let [b (.room w (max 0 (- offset (position w))))]
+    (.position b (int offset))))
+
 (defn result
-  "The byte string of all that was written."
+  "The byte string of all that was written before the present position."
   ^Bytes [^Writer w]
   (let [b (.room w 0)]
-    (bytes/wrap (.array b) 0 (.position b))))
+    (bytes/wrap (Arrays/copyOf (.array b) (.position b)))))
 
 (defn set-path!
   "Sets what stands at `depth` of the path, for writers compiled for below it."
@@ -69,7 +78,9 @@
       4 (.putInt b (unchecked-int v))
       8 (.putLong b v))))
 
-(defn- put-bytes! [^Writer w ^Bytes b]
+(defn put-bytes!
+  "Writes the byte string `b` as it is."
+  [^Writer w ^Bytes b]
   (.put (.room w (.-length b)) ^bytes (.-array b) (.-offset b) (.-length b)))
 
 (defn- patch-int!
@@ -134,7 +145,7 @@
   (let [use (:use props)]
     (fn [^Writer w v]
       (when-not (and (int? v) (<= 0 (long v)) (<= (long v) 0xffff)) (type-fault! w depth "a key index" v))
-      (when-let [algorithms (aget ^objects (.-context w) 0)]
+      (when-let [algorithms (.-algorithms w)]
         (when-let [[code facts] (order/key-use-fault algorithms use v)]
           (fault! w depth code facts)))
       (put-int! w 2 v))))
@@ -155,10 +166,10 @@
   (let [write-item (compile-writer item depth)
         width (node/width (:prefix props))]
     (fn [w v]
-      (let [at (written w)]
+      (let [at (position w)]
         (put-int! w width 0)
         (write-item w v)
-        (patch-int! w width at (- (written w) at width))))))
+        (patch-int! w width at (- (position w) at width))))))
 
 (defn- compare-written [^Writer w before start]
   (let [b (.room w 0) array (.array b)]
@@ -226,7 +237,7 @@
         (loop [i 0 before 0]
           (when (< i n)
             (set-path! w depth i)
-            (let [start (written w) item (.get items i)]
+            (let [start (position w) item (.get items i)]
               (write-item w item)
               (when (and compare-items (pos? i))
                 (let [c (long (compare-items (.get items (dec i)) item))]
