@@ -18,6 +18,7 @@
    [poz.bytes :as bytes]
    [poz.codec :as codec]
    [poz.codec.input :as input]
+   [poz.codec.value :as value]
    [poz.codec.write :as write]
    [poz.error :as error]
    [poz.format :as format]
@@ -52,7 +53,7 @@
 (defn algorithms
   "The algorithms of the keys in the decoded Public Key Map `key-map`, by index."
   [key-map]
-  (mapv :algorithm key-map))
+  (mapv #(value/of % :algorithm) key-map))
 
 ;; ## Reading
 
@@ -71,8 +72,9 @@
   to `size`, as `[error position-in-toc offset facts]`, or nil."
   [toc start size]
   (loop [i 0 at (long start)]
-    (if-let [entry (get toc i)]
-      (let [offset (long (:offset entry)) length (long (:length entry))]
+    (if (< i (count toc))
+      (let [entry (nth toc i)
+            offset (long (value/of entry :offset)) length (long (value/of entry :length))]
         (cond
           (< at offset) [:format/gap i at {:expected at :found offset}]
           (< offset at) [:format/overlap i at {:expected at :found offset}]
@@ -98,14 +100,21 @@
            [(section-bit code) (section-bit pair-code)
             [:format/section-pair {:rule (str "the " n " comes with the " pair-name)}]]))))
 
-(def ^:private ^longs here-bits (long-array (map first presence-rules)))
-(def ^:private ^longs needed-bits (long-array (map second presence-rules)))
+(def ^:private here-bits (long-array (map first presence-rules)))
+(def ^:private needed-bits (long-array (map second presence-rules)))
+
+(defn- bits-of
+  "The known sections of the table of contents `toc`, as bits."
+  ^long [toc]
+  (loop [i 0 bits 0]
+    (if (< i (count toc))
+      (recur (inc i) (bit-or bits (long (section-bit (value/of (nth toc i) :type) 0))))
+      bits)))
 
 (defn presence-fault
-  "Which section the `codes` of a table of contents lack, as `[error facts]`, or nil."
-  [codes]
-  (let [here ^longs here-bits needed ^longs needed-bits
-        there (long (reduce (fn [^long bits code] (bit-or bits (long (section-bit code 0)))) 0 codes))]
+  "Which section the table of contents `toc` lacks, as `[error facts]`, or nil."
+  [toc]
+  (let [here ^longs here-bits needed ^longs needed-bits there (bits-of toc)]
     (loop [i 0]
       (when (< i (alength here))
         (if (and (= (aget here i) (bit-and there (aget here i)))
@@ -123,15 +132,15 @@
     (when-let [[code i at facts] (layout-fault contents (input/position r) size)]
       (input/set-path! r 1 i)
       (input/fault! r (if i 2 0) code at facts))
-    (when-let [[code facts] (presence-fault (map :type contents))]
+    (when-let [[code facts] (presence-fault contents)]
       (input/fault! r 1 code 8 facts))
     contents))
 
 (defn- read-section! [r record entry]
-  (let [type (:type entry) offset (long (:offset entry))
+  (let [type (value/of entry :type) offset (long (value/of entry :offset))
         section (section-by-code type)
         key (:key section) codec (:codec section)]
-    (input/seek! r offset (+ offset (long (:length entry))))
+    (input/seek! r offset (+ offset (long (value/of entry :length))))
     (if codec
       (let [v (read-at-path r codec key)]
         (input/finish! r 1)
@@ -186,7 +195,7 @@
 (defn- own-rows
   "The rows of the sections of `record` by code, of an unknown one with its `:content`."
   [record]
-  (let [known (filterv #(contains? record (:key %)) section-rows)]
+  (let [known (filterv #(value/has? record (value/of % :key)) section-rows)]
     (if-let [unknown (:unknown-sections record)]
       (vec (sort-by :code (into known (ready-rows unknown))))
       known)))
@@ -233,9 +242,9 @@
   [record]
   (check-shape! record)
   (let [key-map (:public-key-map record)
-        w (write/writer (algorithms (when (vector? key-map) key-map)))
+        w (write/writer (algorithms (when (vector? key-map) key-map)) 2048)
         contents (write-sections! w record (own-rows record))]
-    (when-let [[code facts] (presence-fault (map :type contents))]
+    (when-let [[code facts] (presence-fault contents)]
       (error/fail! code (assoc facts :path [])))
     (let [file (finished w contents)]
       (check-size-limit! (count file) {})
