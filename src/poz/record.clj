@@ -22,7 +22,9 @@
    [poz.codec.write :as write]
    [poz.error :as error]
    [poz.format :as format]
-   [poz.record.text :as text]))
+   [poz.record.text :as text])
+  (:import
+   (java.util Arrays)))
 
 (set! *warn-on-reflection* true)
 
@@ -59,7 +61,7 @@
 
 (defn- read-at-path [r codec key]
   (input/set-path! r 0 key)
-  ((:read codec) r))
+  ((value/of codec :read) r))
 
 (defn- check-size! [r size header]
   (when-not (= size (:size header))
@@ -72,7 +74,7 @@
   to `size`, as `[error position-in-toc offset facts]`, or nil."
   [toc start size]
   (loop [i 0 at (long start)]
-    (if (< i (count toc))
+    (if (< i (value/size toc))
       (let [entry (nth toc i)
             offset (long (value/of entry :offset)) length (long (value/of entry :length))]
         (cond
@@ -84,10 +86,19 @@
       (when (< at (long size))
         [:format/trailing nil at {:found (str (- (long size) at) " more bytes")}]))))
 
-(def ^:private section-bit
-  "Section code → a number with one bit, the section's own, so that a number tells a set of
-  known sections."
-  (into {} (map-indexed (fn [i {:keys [code]}] [code (bit-shift-left 1 (long i))])) format/sections))
+(def ^:private section-codes (long-array (map :code format/sections)))
+
+(defn- section-index
+  "The position of the section `code` in `poz.format/sections`, or a negative number."
+  ^long [^long code]
+  (Arrays/binarySearch ^longs section-codes code))
+
+(defn- section-bit
+  "A number with one bit, the section's own, so that a number tells a set of known sections;
+  0 for an unknown section."
+  ^long [^long code]
+  (let [i (section-index code)]
+    (if (neg? i) 0 (bit-shift-left 1 i))))
 
 (def ^:private presence-rules
   "`[here needed fault]`: a file with the sections `here` needs the section `needed`, both as
@@ -106,10 +117,11 @@
 (defn- bits-of
   "The known sections of the table of contents `toc`, as bits."
   ^long [toc]
-  (loop [i 0 bits 0]
-    (if (< i (count toc))
-      (recur (inc i) (bit-or bits (long (section-bit (value/of (nth toc i) :type) 0))))
-      bits)))
+  (let [n (value/size toc)]
+    (loop [i 0 bits 0]
+      (if (< i n)
+        (recur (inc i) (bit-or bits (section-bit (value/of (nth toc i) :type))))
+        bits))))
 
 (defn presence-fault
   "Which section the table of contents `toc` lacks, as `[error facts]`, or nil."
@@ -137,17 +149,18 @@
     contents))
 
 (defn- read-section! [r record entry]
-  (let [type (value/of entry :type) offset (long (value/of entry :offset))
-        section (section-by-code type)
-        key (:key section) codec (:codec section)]
+  (let [code (value/of entry :type) offset (long (value/of entry :offset))
+        i (section-index code)]
     (input/seek! r offset (+ offset (long (value/of entry :length))))
-    (if codec
-      (let [v (read-at-path r codec key)]
+    (if (neg? i)
+      (update record :unknown-sections (fnil assoc (sorted-map)) code (input/rest! r))
+      (let [section (nth section-rows i)
+            key (value/of section :key)
+            v (read-at-path r (value/of section :codec) key)]
         (input/finish! r 1)
-        (when (= :public-key-map key)
+        (when (identical? :public-key-map key)
           (input/set-algorithms! r (algorithms v)))
-        (assoc record key v))
-      (update record :unknown-sections (fnil assoc (sorted-map)) type (input/rest! r)))))
+        (assoc record key v)))))
 
 (defn check-size-limit!
   "Throws the anomaly for a file of `size` bytes that is above `:max-size` of `options`."
@@ -202,7 +215,7 @@
 
 (defn- write-at-path! [w codec key v]
   (write/set-path! w 0 key)
-  ((:write codec) w v))
+  ((value/of codec :write) w v))
 
 (defn- write-section!
   "Writes the section of `row`, with its content or that in `record`; its entry in the

@@ -11,6 +11,7 @@
    [poz.codec.input :refer [fault! get-int need! position remaining seek! set-path! take-slice]]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
+   [poz.codec.path :as path]
    [poz.codec.rule :as rule]
    [poz.codec.text :as text]
    [poz.codec.value :as value])
@@ -194,10 +195,12 @@
       (let [n (.invokePrim read-count r)
             ^ByteBuffer b (.-buffer r)
             items (Arrays/copyOf ^objects no-items (unchecked-int n))
+            path (.-path r)
             ids (when shares-id? (order/seen n))]
+        (path/parts! path depth nil)
         (loop [i 0 before 0]
           (when (< i n)
-            (set-path! r depth i)
+            (path/part! path depth i)
             (let [start (.position b)]
               (aset items i (.invoke read-item r))
               (when (and compare-items (pos? i))
@@ -239,13 +242,14 @@
     (fn [^Reader r]
       (let [start (position r)
             kvs (aclone empty-kvs)
-            path ^objects (.-path r)]
-        (loop [i 0 whole true]
+            path (.-path r)]
+        (path/parts! path depth keys)
+        (loop [i 0 j 1 whole true]
           (if (< i n)
-            (do (aset path depth (aget keys i))
+            (do (path/part! path depth i)
               (let [v (.invoke ^AFn (aget readers i) r)]
-                (aset kvs (inc (* 2 i)) v)
-                (recur (inc i) (and whole (some? v)))))
+                (aset kvs j v)
+                (recur (inc i) (+ j 2) (if (nil? v) false whole))))
             (let [m (PersistentArrayMap. (if whole kvs (without-nils kvs)))]
               (when-let [rule (when broken-rule (.invoke broken-rule m))]
                 (rule-fault! r depth rule start (map vector keys readers) m))

@@ -1,12 +1,12 @@
 (ns poz.codec.value
-  "Maps and byte strings, asked for their class.
+  "Values, asked for their class.
 
   Whether an object implements an interface is a question that takes the JVM long where it
   is a different interface each time, and longest where the answer is no. What these give
   is what `get`, `contains?`, `count` and `=` give; they just ask first whether it is the
   class that it nearly always is."
   (:import
-   (clojure.lang APersistentMap)
+   (clojure.lang APersistentMap APersistentVector)
    (poz.bytes Bytes)))
 
 (set! *warn-on-reflection* true)
@@ -29,12 +29,13 @@
   "How many there are in the byte string, map or vector `v`."
   ^long [v]
   (cond (instance? Bytes v) (.-length ^Bytes v)
+        (instance? APersistentVector v) (.size ^APersistentVector v)
         (instance? APersistentMap v) (.size ^APersistentMap v)
         :else (count v)))
 
 (defn equal?
   "True if `a` equals `b`."
   [a b]
-  (if (instance? Bytes a)
-    (.equals ^Bytes a b)
-    (= a b)))
+  (cond (instance? Bytes a) (.equals ^Bytes a b)
+        (instance? String a) (.equals ^String a b)
+        :else (= a b)))

@@ -9,6 +9,7 @@
    [poz.bytes :as bytes]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
+   [poz.codec.path :as path]
    [poz.codec.rule :as rule]
    [poz.codec.text :as text]
    [poz.codec.value :as value]
@@ -17,16 +18,15 @@
    (clojure.lang AFn APersistentMap APersistentVector IFn$OLLO)
    (java.nio ByteBuffer)
    (java.util Arrays)
-   (poz.bytes Bytes)))
+   (poz.bytes Bytes)
+   (poz.codec.path Path)))
 
 (set! *warn-on-reflection* true)
-
-(def ^:private ^:const max-depth 32)
 
 (definterface Out
   (^java.nio.ByteBuffer room [^long n] "the buffer, with room for n bytes more"))
 
-(deftype Writer [^:unsynchronized-mutable ^ByteBuffer buffer ^objects path algorithms]
+(deftype Writer [^:unsynchronized-mutable ^ByteBuffer buffer ^Path path algorithms]
   Out
   (room [_ n]
     (when (< (.remaining buffer) n)
@@ -39,7 +39,7 @@
   vector or nil, are those of the record's keys."
   (^Writer [algorithms] (writer algorithms 512))
   (^Writer [algorithms size]
-   (Writer. (ByteBuffer/allocate (int size)) (object-array max-depth) algorithms)))
+   (Writer. (ByteBuffer/allocate (int size)) (path/path) algorithms)))
 
 (defn position
   "The offset of the next byte from the first."
@@ -62,10 +62,10 @@
 (defn set-path!
   "Sets what stands at `depth` of the path, for writers compiled for below it."
   [^Writer w ^long depth key]
-  (aset ^objects (.-path w) depth key))
+  (path/key! (.-path w) depth key))
 
 (defn- fault! [^Writer w depth code facts]
-  (error/fail! code (assoc facts :path (vec (Arrays/copyOf ^objects (.-path w) (int depth))))))
+  (error/fail! code (assoc facts :path (path/elements (.-path w) depth))))
 
 (defn- type-fault! [w depth expected v]
   (fault! w depth :format/type {:expected expected
@@ -203,13 +203,15 @@
     (fn [^Writer w v]
       (let [items (.toArray (vector-in w depth v))
             n (alength items)
+            path (.-path w)
             ids (when shares-id? (order/seen n))]
         (when-let [facts (.invokePrim count-fault n)]
           (fault! w depth :format/count facts))
         (put-int! w 2 n)
+        (path/parts! path depth nil)
         (loop [i 0 before 0]
           (when (< i n)
-            (set-path! w depth i)
+            (path/part! path depth i)
             (let [start (position w)]
               (.invoke write-item w (aget items i))
               (when (and compare-items (pos? i))
@@ -239,27 +241,28 @@
 
 (defn- field-writer
   "A function of writer and map that writes a field and gives whether the map has it."
-  [{:keys [key node]} depth]
-  (let [depth (long depth) below (Long/valueOf (inc depth))
-        ^AFn write-value (compile-writer node below)
+  [{:keys [key node]} below]
+  (let [^AFn write-value (compile-writer node below)
         literal? (= :literal (:kind node))]
     (fn [w m]
-      (set-path! w depth key)
       (let [v (value/of m key)]
         (when (nil? v) (check-absent! w below node key m))
         (.invoke write-value w v)
         (not (or (nil? v) literal?))))))
 
 (defn- struct-writer [{:keys [fields props]} depth]
-  (let [depth (Long/valueOf (long depth))
-        writers (object-array (map #(field-writer % depth) fields))
+  (let [depth (long depth) below (Long/valueOf (inc depth))
+        keys (object-array (map :key fields))
+        writers (object-array (map #(field-writer % below) fields))
         n (alength writers)
         broken-rule (rule/first-broken (:rules props))]
-    (fn [w m]
-      (let [size (map-size w depth m)]
+    (fn [^Writer w m]
+      (let [size (map-size w depth m) path (.-path w)]
+        (path/parts! path depth keys)
         (loop [i 0 used 0]
           (if (< i n)
-            (recur (inc i) (if (.invoke ^AFn (aget writers i) w m) (inc used) used))
+            (do (path/part! path depth i)
+              (recur (inc i) (if (.invoke ^AFn (aget writers i) w m) (inc used) used)))
             (when-not (= used size) (surplus-fault! w depth fields m))))
         (when-let [rule (when broken-rule (.invoke broken-rule m))]
           (rule-fault! w depth rule m))))))
