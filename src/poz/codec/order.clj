@@ -113,10 +113,16 @@
               (and (value/equal? (value/of a k) (value/of b k)) (share-rest a b))))
     (fn [_ _] true) fields))
 
-(defn- share-id [{:keys [item props]}]
-  (cond (:id props) (share-fields (:id props))
-        (= :struct (:kind item)) (share-fields (map :key (:fields item)))
-        :else =))
+(defn- id-fields
+  "The fields of an item that make its id; nil where the item itself does."
+  [{:keys [item props]}]
+  (or (:id props) (seq (map :key (:fields item)))))
+
+;; An id in a Java set, which has to call equal what Clojure does: 1 in any class.
+(deftype ^:private Id [value]
+  Object
+  (hashCode [_] (hash value))
+  (equals [_ other] (= value (.-value ^Id other))))
 
 (def ^:private ^:const few 8)
 
@@ -135,12 +141,14 @@
   position in it and what `seen` gave, which says whether an item before the one at the
   position shares its id; else nil. It is called for each position in turn."
   ^IFn$OLOO [node]
-  (when-let [id (id-fn node)]
-    (let [share? (share-id node)]
+  (when (id-fn node)
+    (let [fields (id-fields node)
+          id (if fields (key-fn fields) identity)
+          share? (if fields (share-fields fields) value/equal?)]
       (fn [^objects items ^long i ^HashSet ids]
         (let [item (aget items i)]
           (if ids
-            (not (.add ids (id item)))
+            (not (.add ids (Id. (id item))))
             (loop [j 0]
               (cond (= i j) false
                     (share? (aget items j) item) true
