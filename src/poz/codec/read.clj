@@ -135,6 +135,8 @@
             {:expected (bytes/->hex expected) :found (bytes/->hex found)}))
         nil))))
 
+;; Readers call one another as what `fn` makes, an `AFn`: a class, see `poz.codec.value`.
+
 (declare compile-reader)
 
 (defn- optional-reader [{:keys [item]} depth]

@@ -157,6 +157,8 @@
   (let [b (bytes/hex-> (:hex props))]
     (fn [w _] (put-bytes! w b))))
 
+;; Writers call one another as what `fn` makes, an `AFn`: a class, see `poz.codec.value`.
+
 (declare compile-writer)
 
 (defn- optional-writer [{:keys [item]} depth]
