@@ -18,11 +18,13 @@
    [poz.bytes :as bytes]
    [poz.codec :as codec]
    [poz.codec.input :as input]
+   [poz.codec.value :as value]
+   [poz.codec.write :as write]
    [poz.error :as error]
    [poz.format :as format]
    [poz.record.text :as text])
   (:import
-   (java.util Collection HashSet)))
+   (java.util Arrays)))
 
 (set! *warn-on-reflection* true)
 
@@ -53,13 +55,13 @@
 (defn algorithms
   "The algorithms of the keys in the decoded Public Key Map `key-map`, by index."
   [key-map]
-  (mapv :algorithm key-map))
+  (mapv #(value/of % :algorithm) key-map))
 
 ;; ## Reading
 
 (defn- read-at-path [r codec key]
   (input/set-path! r 0 key)
-  ((:read codec) r))
+  ((value/of codec :read) r))
 
 (defn- check-size! [r size header]
   (when-not (= size (:size header))
@@ -72,8 +74,9 @@
   to `size`, as `[error position-in-toc offset facts]`, or nil."
   [toc start size]
   (loop [i 0 at (long start)]
-    (if-let [entry (get toc i)]
-      (let [offset (long (:offset entry)) length (long (:length entry))]
+    (if (< i (value/size toc))
+      (let [entry (nth toc i)
+            offset (long (value/of entry :offset)) length (long (value/of entry :length))]
         (cond
           (< at offset) [:format/gap i at {:expected at :found offset}]
           (< offset at) [:format/overlap i at {:expected at :found offset}]
@@ -83,24 +86,53 @@
       (when (< at (long size))
         [:format/trailing nil at {:found (str (- (long size) at) " more bytes")}]))))
 
+(def ^:private section-codes (long-array (map :code format/sections)))
+
+(defn- section-index
+  "The position of the section `code` in `poz.format/sections`, or a negative number."
+  ^long [^long code]
+  (Arrays/binarySearch ^longs section-codes code))
+
+(defn- section-bit
+  "A number with one bit, the section's own, so that a number tells a set of known sections;
+  0 for an unknown section."
+  ^long [^long code]
+  (let [i (section-index code)]
+    (if (neg? i) 0 (bit-shift-left 1 i))))
+
 (def ^:private presence-rules
-  "`[code needed fault]`: a file with the section `code`, or any file where that is nil,
-  needs the section `needed`, or else has this fault."
+  "`[here needed fault]`: a file with the sections `here` needs the section `needed`, both as
+  bits, or else has this fault."
   (vec (for [{:keys [code required pair] n :name} format/sections
              :when (or required pair)
              :let [{pair-code :code pair-name :name} (section-by-key pair)]]
          (if required
-           [nil code [:format/section-missing {:rule (str "a record has a " n)}]]
-           [code pair-code [:format/section-pair {:rule (str "the " n " comes with the " pair-name)}]]))))
+           [0 (section-bit code) [:format/section-missing {:rule (str "a record has a " n)}]]
+           [(section-bit code) (section-bit pair-code)
+            [:format/section-pair {:rule (str "the " n " comes with the " pair-name)}]]))))
+
+(def ^:private here-bits (long-array (map first presence-rules)))
+(def ^:private needed-bits (long-array (map second presence-rules)))
+
+(defn- bits-of
+  "The known sections of the table of contents `toc`, as bits."
+  ^long [toc]
+  (let [n (value/size toc)]
+    (loop [i 0 bits 0]
+      (if (< i n)
+        (recur (inc i) (bit-or bits (section-bit (value/of (nth toc i) :type))))
+        bits))))
 
 (defn presence-fault
-  "Which section the `codes` of a table of contents lack, as `[error facts]`, or nil."
-  [codes]
-  (let [there (HashSet. ^Collection (vec codes))]
-    (reduce (fn [_ [code needed fault]]
-              (when (and (or (nil? code) (.contains there code)) (not (.contains there needed)))
-                (reduced fault)))
-      nil presence-rules)))
+  "Which section the table of contents `toc` lacks, as `[error facts]`, or nil."
+  [toc]
+  (let [here ^longs here-bits needed ^longs needed-bits there (bits-of toc)]
+    (loop [i 0]
+      (when (< i (alength here))
+        (if (and (= (aget here i) (bit-and there (aget here i)))
+              (zero? (bit-and there (aget needed i))))
+          (peek (nth presence-rules i))
+          (recur (inc i)))))))
 
 (defn read-container!
   "Reads header and table of contents and checks the layout of what they announce, with
@@ -112,22 +144,23 @@
     (when-let [[code i at facts] (layout-fault contents (input/position r) size)]
       (input/set-path! r 1 i)
       (input/fault! r (if i 2 0) code at facts))
-    (when-let [[code facts] (presence-fault (mapv :type contents))]
+    (when-let [[code facts] (presence-fault contents)]
       (input/fault! r 1 code 8 facts))
     contents))
 
 (defn- read-section! [r record entry]
-  (let [type (:type entry) offset (long (:offset entry))
-        section (section-by-code type)
-        key (:key section) codec (:codec section)]
-    (input/seek! r offset (+ offset (long (:length entry))))
-    (if codec
-      (let [v (read-at-path r codec key)]
+  (let [code (value/of entry :type) offset (long (value/of entry :offset))
+        i (section-index code)]
+    (input/seek! r offset (+ offset (long (value/of entry :length))))
+    (if (neg? i)
+      (update record :unknown-sections (fnil assoc (sorted-map)) code (input/rest! r))
+      (let [section (nth section-rows i)
+            key (value/of section :key)
+            v (read-at-path r (value/of section :codec) key)]
         (input/finish! r 1)
-        (when (= :public-key-map key)
+        (when (identical? :public-key-map key)
           (input/set-algorithms! r (algorithms v)))
-        (assoc record key v))
-      (update record :unknown-sections (fnil assoc (sorted-map)) type (input/rest! r)))))
+        (assoc record key v)))))
 
 (defn check-size-limit!
   "Throws the anomaly for a file of `size` bytes that is above `:max-size` of `options`."
@@ -149,25 +182,14 @@
          (reduce #(read-section! r %1 %2) {} (read-container! r (count b))))))))
 
 ;; ## Writing
-
-(defn- encoded-sections
-  "`[[code bytes]]` of the record's sections, by code."
-  [record]
-  (let [key-map (:public-key-map record)
-        algorithms (algorithms (when (vector? key-map) key-map))]
-    (reduce (fn [sections row]
-              (let [key (:key row)]
-                (if (contains? record key)
-                  (assoc sections (:code row)
-                    (codec/encode-at (:codec row) key (get record key) {:algorithms algorithms}))
-                  sections)))
-      (into (sorted-map) (:unknown-sections record))
-      section-rows)))
+;;
+;; The sections are written behind room for header and table of contents, whose size their
+;; number tells, and those at last: so nothing is copied.
 
 (defn- check-shape! [record]
   (when-not (map? record)
     (error/fail! :format/type {:path [] :expected "a record map" :found (pr-str (type record))}))
-  (when-let [[k] (seq (remove record-keys (keys record)))]
+  (when-let [[k] (reduce-kv (fn [_ k _] (when-not (contains? record-keys k) (reduced [k]))) nil record)]
     (error/fail! :format/type {:path [] :expected "only keys of sections" :found (pr-str k)}))
   (when (contains? record :unknown-sections)
     (let [unknown (:unknown-sections record)]
@@ -178,32 +200,66 @@
       (error/fail! :format/type {:path [:unknown-sections code]
                                  :expected "the code of an unknown section and its bytes" :found (pr-str code)}))))
 
-(defn- lay-out [sections start]
-  (:toc (reduce-kv (fn [{:keys [at toc]} code b]
-                     {:at (+ (long at) (count b))
-                      :toc (conj toc {:type code :offset at :length (count b)})})
-          {:at start :toc []} sections)))
+(defn- ready-rows
+  "`sections`, a map of code → bytes, as rows `{:code :content}`."
+  [sections]
+  (map (fn [[code b]] {:code code :content b}) sections))
 
-(defn- pack-sorted [sections]
-  (let [start (+ (long (first (codec/bounds header))) 2 (* 10 (count sections)))
-        contents (codec/encode-at toc :toc (lay-out sections start) {})
-        size (transduce (map count) + start (vals sections))]
-    (apply bytes/concat (codec/encode-at header :header {:size size} {}) contents (vals sections))))
+(defn- own-rows
+  "The rows of the sections of `record` by code, of an unknown one with its `:content`."
+  [record]
+  (let [known (filterv #(value/has? record (value/of % :key)) section-rows)]
+    (if-let [unknown (:unknown-sections record)]
+      (vec (sort-by :code (into known (ready-rows unknown))))
+      known)))
+
+(defn- write-at-path! [w codec key v]
+  (write/set-path! w 0 key)
+  ((value/of codec :write) w v))
+
+(defn- write-section!
+  "Writes the section of `row`, with its content or that in `record`; its entry in the
+  table of contents."
+  [w record {:keys [code key codec content]}]
+  (let [start (write/position w)]
+    (if codec
+      (write-at-path! w codec key (get record key))
+      (write/put-bytes! w content))
+    {:type code :offset start :length (- (write/position w) start)}))
+
+(defn- write-sections!
+  "Writes the sections of `rows` in their places; the table of contents."
+  [w record rows]
+  (write/seek! w (+ (long (first (codec/bounds header))) 2 (* 10 (count rows))))
+  (mapv #(write-section! w record %) rows))
+
+(defn- finished
+  "The file whose sections have been written as `contents` tells."
+  [w contents]
+  (let [size (write/position w)]
+    (write/seek! w 0)
+    (write-at-path! w header :header {:size size})
+    (write-at-path! w toc :toc contents)
+    (write/seek! w size)
+    (write/result w)))
 
 (defn pack
   "The file that holds `sections`, a map of code → bytes, whatever they hold."
   [sections]
-  (pack-sorted (into (sorted-map) sections)))
+  (let [w (write/writer nil)]
+    (finished w (write-sections! w nil (ready-rows (into (sorted-map) sections))))))
 
 (defn encode
   "The byte string of `record` in binary form. Throws the anomaly for a map that no file
   decodes to: the path in it says where."
   [record]
   (check-shape! record)
-  (let [sections (encoded-sections record)]
-    (when-let [[code facts] (presence-fault (keys sections))]
+  (let [key-map (:public-key-map record)
+        w (write/writer (algorithms (when (vector? key-map) key-map)) 2048)
+        contents (write-sections! w record (own-rows record))]
+    (when-let [[code facts] (presence-fault contents)]
       (error/fail! code (assoc facts :path [])))
-    (let [file (pack-sorted sections)]
+    (let [file (finished w contents)]
       (check-size-limit! (count file) {})
       file)))
 

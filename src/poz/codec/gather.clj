@@ -3,7 +3,9 @@
   value whose nodes meet a predicate, and passes over all else without looking at it.
 
   It knows no paths. Where a place has to be named ask here whether there is one, and
-  then `poz.codec/fold` where.")
+  then `poz.codec/fold` where."
+  (:require
+   [poz.codec.value :as value]))
 
 (set! *warn-on-reflection* true)
 
@@ -17,7 +19,7 @@
 (defn- gather-field [pred {:keys [key node]}]
   (when-let [gather (gatherer pred node)]
     (fn [f acc m]
-      (let [v (get m key)]
+      (let [v (value/of m key)]
         (if (nil? v) acc (gather f acc v))))))
 
 (defn- in-turn [gather-first gather-second]

@@ -10,20 +10,18 @@
   It knows no node: see `poz.codec.read`."
   (:require
    [poz.bytes]
+   [poz.codec.path :as path]
    [poz.error :as error])
   (:import
    (java.nio ByteBuffer)
-   (java.util Arrays)
-   (poz.bytes Bytes)))
+   (poz.bytes Bytes)
+   (poz.codec.path Path)))
 
 (set! *warn-on-reflection* true)
 
-(def ^:private ^:const max-depth 32)
-
-;; `path` holds the key or position at each depth of the node that is being read, so
-;; that a fault can name its place at no cost to a read that succeeds. `context` holds
-;; what earlier parts of the file decide for later ones: the algorithms of its keys.
-(deftype Reader [^ByteBuffer buffer ^bytes array ^long base ^objects path ^objects context])
+;; `context` holds what earlier parts of the file decide for later ones: the algorithms of its
+;; keys.
+(deftype Reader [^ByteBuffer buffer ^bytes array ^long base ^Path path ^objects context])
 
 (defn reader
   "A cursor at the first byte of the byte string `b`."
@@ -31,7 +29,7 @@
   (let [array ^bytes (.-array b)]
     (Reader. (-> (ByteBuffer/wrap array) (.position (.-offset b))
                (.limit (unchecked-add-int (.-offset b) (.-length b))))
-      array (.-offset b) (object-array max-depth) (object-array 1))))
+      array (.-offset b) (path/path) (object-array 1))))
 
 (defn position
   "The offset of the cursor from the first byte."
@@ -59,14 +57,14 @@
 (defn set-path!
   "Sets what stands at `depth` of the path, for readers compiled for below it."
   [^Reader r ^long depth key]
-  (aset ^objects (.-path r) depth key))
+  (path/key! (.-path r) depth key))
 
 (defn fault!
   "Throws the anomaly for `code` at the offset `at` and `depth` of the present path."
   [^Reader r depth code at facts]
   (error/fail! code (assoc facts
                       :at at
-                      :path (vec (Arrays/copyOf ^objects (.-path r) (int depth))))))
+                      :path (path/elements (.-path r) depth))))
 
 (defn need!
   "Faults unless `n` more bytes are there."

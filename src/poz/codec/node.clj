@@ -13,7 +13,7 @@
   | `:enum` | `:as` an integer kind, `:codes` `[[code keyword {:doc …}]]`, `:open` unknown codes are kept, `:error` for them | keyword (integer) |
   | `:index` | `:use` `:sign` or `:agree` | position in the Public Key Map |
   | `:literal` | `:hex`, `:code` the error where other bytes stand | none: the writer's |
-  | `:list` | `:min :max :counts`, `:sort` `:item`, `:encoding` or fields, `:id` fields, `:distinct` | vector |
+  | `:list` | `:min :max :counts`, `:sort` `:item`, `:encoding` or fields with fixed places, `:id` fields, `:distinct` | vector |
   | `:optional` | | the value; absent: no such key in the struct |
   | `:sized` | `:prefix` | the value; its length goes first |
   | `:struct` | `:rules` | map |

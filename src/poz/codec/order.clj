@@ -1,12 +1,17 @@
 (ns poz.codec.order
-  "What the items of a list owe one another, as functions of values: their order and
-  their identity.
+  "What the items of a list owe one another: their order and their identity.
 
   `:sort` is `:item` (the items themselves ascend), `:encoding` (their bytes do, so
   that only reader and writer can tell) or the fields by which they ascend. `:id` is
-  the fields that no two items share, `:distinct` says that no two items are equal."
+  the fields that no two items share, `:distinct` says that no two items are equal.
+
+  Values are ordered as their bytes are, so there are two ways to ask: `item-comparator`
+  compares values, `encoding-comparator` the bytes at hand, which is faster."
+  (:require
+   [poz.codec.value :as value])
   (:import
-   (clojure.lang APersistentVector)))
+   (clojure.lang APersistentVector IFn$LO IFn$OLLLL IFn$OLOO)
+   (java.util Arrays HashSet)))
 
 (set! *warn-on-reflection* true)
 
@@ -47,16 +52,114 @@
     :item (compare-by [(rank-fn item)])
     (compare-by (mapv #(field-rank item %) (:sort props)))))
 
+;; ## Order of bytes
+
+(defn- place
+  "`[from to]`, where in an item of the node `item` the bytes of the field `k` are."
+  [{:keys [fields]} k]
+  (let [[before [field]] (split-with #(not= k (:key %)) fields)
+        fixed? (fn [{:keys [node]}] (= (:min node) (:max node)))
+        from (transduce (map (comp :min :node)) + 0 before)]
+    (when-not (every? fixed? (cons field before))
+      (throw (ex-info (str "Format table: items are sorted by what has no fixed place: " k) {:key k})))
+    [from (+ (long from) (long (:min (:node field))))]))
+
+(defn- joined
+  "`places` with those made one of which the second begins where the first ends."
+  [places]
+  (reduce (fn [joined [from to]]
+            (if (= from (peek (peek joined)))
+              (conj (pop joined) [(first (peek joined)) to])
+              (conj joined [from to])))
+    [] places))
+
+(defn- compare-places [[[from to] & more]]
+  (let [from (long from) to (long to)
+        ^IFn$OLLLL compare-rest (when more (compare-places more))]
+    (fn ^long [^bytes array ^long a ^long b ^long end]
+      (let [c (Arrays/compareUnsigned array (unchecked-int (+ a from)) (unchecked-int (+ a to))
+                array (unchecked-int (+ b from)) (unchecked-int (+ b to)))]
+        (if (and (zero? c) compare-rest)
+          (.invokePrim compare-rest array a b end)
+          c)))))
+
+(defn- compare-all ^long [^bytes array ^long a ^long b ^long end]
+  (Arrays/compareUnsigned array (unchecked-int a) (unchecked-int b) array (unchecked-int b) (unchecked-int end)))
+
+(defn encoding-comparator
+  "For the node of a sorted list: a function of an array and the offsets in it of an item, of
+  the next one and of that one's end, which compares the two by their bytes; else nil."
+  ^IFn$OLLLL [{:keys [item props]}]
+  (case (:sort props)
+    nil nil
+    :encoding compare-all
+    :item (compare-places [[0 (:min item)]])
+    (compare-places (joined (mapv #(place item %) (:sort props))))))
+
+;; ## Identity
+
 (defn id-fn
   "For a list node: the function that gives what no two of its items share, or nil."
   [{:keys [props]}]
   (cond (:distinct props) identity
         (:id props) (key-fn (:id props))))
 
+(defn- share-fields
+  "A function that says whether two maps have the same values of `fields`. The last one is
+  looked at first: an id goes from the common to the particular."
+  [fields]
+  (reduce (fn [share-rest k]
+            (fn [a b]
+              (and (value/equal? (value/of a k) (value/of b k)) (share-rest a b))))
+    (fn [_ _] true) fields))
+
+(defn- id-fields
+  "The fields of an item that make its id; nil where the item itself does."
+  [{:keys [item props]}]
+  (or (:id props) (seq (map :key (:fields item)))))
+
+;; An id in a Java set, which has to call equal what Clojure does: 1 in any class.
+(deftype ^:private Id [value]
+  Object
+  (hashCode [_] (hash value))
+  (equals [_ other] (= value (.-value ^Id other))))
+
+(def ^:private ^:const few 8)
+
+(defn seen
+  "What an `id-check` of `n` items is to remember them by."
+  ^HashSet [^long n]
+  (when (< few n) (HashSet.)))
+
+(defn id-facts
+  "The facts of the fault that `item` shares its id with another."
+  [node item]
+  {:rule "no two items share an id" :found (pr-str ((id-fn node) item))})
+
+(defn id-check
+  "For a list node no two of whose items may share an id: a function of an array of items, a
+  position in it and what `seen` gave, which says whether an item before the one at the
+  position shares its id; else nil. It is called for each position in turn."
+  ^IFn$OLOO [node]
+  (when (id-fn node)
+    (let [fields (id-fields node)
+          id (if fields (key-fn fields) identity)
+          share? (if fields (share-fields fields) value/equal?)]
+      (fn [^objects items ^long i ^HashSet ids]
+        (let [item (aget items i)]
+          (if ids
+            (not (.add ids (Id. (id item))))
+            (loop [j 0]
+              (cond (= i j) false
+                    (share? (aget items j) item) true
+                    :else (recur (inc j))))))))))
+
+;; ## Faults
+
 (defn count-check
   "For a list node: the function of a number of items that gives why the list may not
   have that many, as facts, or nil."
-  [{:keys [least most props]}]
+  ^IFn$LO [{:keys [least most props]}]
   (let [least (long least) most (long most) counts (:counts props)]
     (fn [^long n]
       (when-not (and (<= least n) (<= n most) (or (nil? counts) (some #{n} counts)))

@@ -11,13 +11,14 @@
    [poz.codec.input :refer [fault! get-int need! position remaining seek! set-path! take-slice]]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
+   [poz.codec.path :as path]
    [poz.codec.rule :as rule]
-   [poz.codec.text :as text])
+   [poz.codec.text :as text]
+   [poz.codec.value :as value])
   (:import
-   (clojure.lang LazilyPersistentVector PersistentArrayMap)
+   (clojure.lang AFn IFn$LO IFn$OL IFn$OLLO LazilyPersistentVector PersistentArrayMap)
    (java.nio ByteBuffer)
-   (java.util Arrays HashSet)
-   (poz.bytes Bytes)
+   (java.util Arrays)
    (poz.codec.input Reader)))
 
 (set! *warn-on-reflection* true)
@@ -85,10 +86,11 @@
             n (get-int b 2)
             _ (need! r depth n)
             at (.position b)
-            s (text/read-utf8 (.-array r) at n)]
+            unfit (text/unfit-bytes (.-array r) at n)
+            s (text/read-utf8 (.-array r) at n unfit)]
         (when-not (string? s)
           (fault! r depth :format/utf8 (+ (position r) (long s)) {:rule "well-formed UTF-8"}))
-        (when-let [found (fault-of s n)]
+        (when-let [found (.invokePrim ^IFn$OLLO fault-of s n (if (text/ascii? unfit) unfit (text/unfit s)))]
           (text-fault! r depth s found))
         (.position b (unchecked-int (+ at n)))
         s))))
@@ -128,25 +130,27 @@
     (fn [^Reader r]
       (need! r depth lo)
       (let [found (take-slice r lo)]
-        (when-not (= expected found)
+        (when-not (value/equal? expected found)
           (fault! r depth (:code props) (- (position r) (long lo))
             {:expected (bytes/->hex expected) :found (bytes/->hex found)}))
         nil))))
 
+;; Readers call one another as what `fn` makes, an `AFn`: a class, see `poz.codec.value`.
+
 (declare compile-reader)
 
 (defn- optional-reader [{:keys [item]} depth]
-  (let [read-item (compile-reader item depth)]
+  (let [^AFn read-item (compile-reader item depth)]
     (fn [^Reader r]
       (need! r depth 1)
       (let [v (get-int (.-buffer r) 1)]
         (case v
           0 nil
-          1 (read-item r)
+          1 (.invoke read-item r)
           (fault! r depth :format/optional (dec (position r)) {:expected "0 or 1" :found v}))))))
 
 (defn- sized-reader [{:keys [item props]} depth]
-  (let [read-item (compile-reader item depth)
+  (let [^AFn read-item (compile-reader item depth)
         width (node/width (:prefix props))]
     (fn [^Reader r]
       (need! r depth width)
@@ -155,79 +159,58 @@
             limit (.limit b)]
         (need! r depth n)
         (.limit b (unchecked-int (+ (.position b) n)))
-        (let [v (read-item r)]
+        (let [v (.invoke read-item r)]
           (when (.hasRemaining b)
             (fault! r depth :format/trailing (position r) {:found (.remaining b)}))
           (.limit b limit)
           v)))))
 
-(defn- count-reader [{:keys [item-floor] :as node} depth]
+(defn- pair-fault!
+  "Faults at the item `i`, which starts at `start`: comparing the one before it with it gave
+  `c`."
+  [r depth c i start]
+  (let [[code facts] (order/pair-fault c i)]
+    (fault! r depth code start facts)))
+
+(defn- count-reader
+  "A function that reads how many items there are of the list `node`."
+  ^IFn$OL [{:keys [item-floor] :as node} depth]
   (let [floor (long item-floor)
-        count-fault (order/count-check node)]
-    (fn [^Reader r]
+        ^IFn$LO count-fault (order/count-check node)]
+    (fn ^long [^Reader r]
       (need! r depth 2)
       (let [n (get-int (.-buffer r) 2)]
-        (when-let [facts (count-fault n)]
+        (when-let [facts (.invokePrim count-fault n)]
           (fault! r depth :format/count (- (position r) 2) facts))
         (need! r depth (* n floor))
         n))))
 
-(defn- compare-encodings
-  "Compares the bytes from `before` to `start` with those from there to the cursor."
-  [^Reader r before start]
-  (let [array ^bytes (.-array r) base (.-base r)
-        before (int (+ base (long before))) start (int (+ base (long start)))]
-    (Arrays/compareUnsigned array before start array start (.position ^ByteBuffer (.-buffer r)))))
-
-(defn- bytes-since
-  "The bytes from `start` to the cursor. Of two items they are the same where the values
-  are, and they hash faster."
-  [^Reader r ^long start]
-  (let [at (+ (.-base r) start)]
-    (Bytes. (.-array r) (int at) (int (- (.position ^ByteBuffer (.-buffer r)) at)))))
-
-(defn- check-pair!
-  "Faults at the item `i`, which starts at `start`, unless comparing the one before it
-  with it gave a negative `c`."
-  [^Reader r depth c i start]
-  (when-not (neg? (long c))
-    (let [[code facts] (order/pair-fault c i)]
-      (fault! r depth code start facts))))
-
-(defn- encoding-checker
-  "For a list node whose items are sorted by their bytes, or that no two of may share an
-  id, else nil: a function of the reader, an item that was just read and its position,
-  where the one before it started and where it did, and the set of ids, which it keeps."
-  [{:keys [props] :as node} depth]
-  (let [{by :sort distinct? :distinct} props
-        id (order/id-fn node)]
-    (when (or (= :encoding by) id)
-      (fn [^Reader r item i before start ^HashSet ids]
-        (when (and (= :encoding by) (pos? (long i)))
-          (check-pair! r depth (compare-encodings r before start) i start))
-        (when (and id (not (.add ids (if distinct? (bytes-since r start) (id item)))))
-          (fault! r depth :format/duplicate start
-            {:rule "no two items share an id" :found (pr-str (id item))}))))))
+(def ^:private no-items (object-array 0))
 
 (defn- list-reader [{:keys [item] :as node} depth]
   (let [depth (long depth) below (Long/valueOf (inc depth))
         read-count (count-reader node depth)
-        read-item (compile-reader item below)
-        compare-items (order/item-comparator node)
-        check-encoding! (encoding-checker node below)]
+        ^AFn read-item (compile-reader item below)
+        compare-items (order/encoding-comparator node)
+        shares-id? (order/id-check node)]
     (fn [^Reader r]
-      (let [n (long (read-count r))
-            items (object-array n)
-            ids (when check-encoding! (HashSet.))]
+      (let [n (.invokePrim read-count r)
+            ^ByteBuffer b (.-buffer r)
+            items (Arrays/copyOf ^objects no-items (unchecked-int n))
+            path (.-path r)
+            ids (when shares-id? (order/seen n))]
+        (path/parts! path depth nil)
         (loop [i 0 before 0]
           (when (< i n)
-            (set-path! r depth i)
-            (let [start (position r) item (read-item r)]
-              (aset items i item)
+            (path/part! path depth i)
+            (let [start (.position b)]
+              (aset items i (.invoke read-item r))
               (when (and compare-items (pos? i))
-                (let [c (long (compare-items (aget items (dec i)) item))]
-                  (when-not (neg? c) (check-pair! r below c i start))))
-              (when check-encoding! (check-encoding! r item i before start ids))
+                (let [c (.invokePrim compare-items (.-array r) before start (.position b))]
+                  (when-not (neg? c)
+                    (pair-fault! r below c i (- start (.-base r))))))
+              (when (and shares-id? (.invokePrim shares-id? items i ids))
+                (fault! r below :format/duplicate (- start (.-base r)) (order/id-facts node (aget items i))))
               (recur (inc i) start))))
         (LazilyPersistentVector/createOwning items)))))
 
@@ -239,31 +222,38 @@
   (set-path! r depth field)
   (fault! r (inc (long depth)) code (position r) {:rule rule :found (order/found-in code (get m field))}))
 
-(defn- compact ^objects [^objects kvs ^long n]
-  (if (= n (alength kvs)) kvs (Arrays/copyOf kvs (int n))))
+(defn- without-nils
+  "The keys and values of `kvs` less those whose value is nil, moved together in it."
+  ^objects [^objects kvs]
+  (let [n (alength kvs)]
+    (loop [i 0 j 0]
+      (cond
+        (= i n) (Arrays/copyOf kvs (unchecked-int j))
+        (nil? (aget kvs (inc i))) (recur (+ i 2) j)
+        :else (do (aset kvs j (aget kvs i))
+                (aset kvs (inc j) (aget kvs (inc i)))
+                (recur (+ i 2) (+ j 2)))))))
 
 (defn- struct-reader [{:keys [fields props]} depth]
   (let [depth (long depth)
         keys (object-array (map :key fields))
         readers (object-array (map #(compile-reader (:node %) (inc depth)) fields))
+        empty-kvs (object-array (interleave keys (repeat nil)))
         broken-rule (rule/first-broken (:rules props))
         n (alength keys)]
     (fn [^Reader r]
       (let [start (position r)
-            kvs (object-array (* 2 n))
-            path ^objects (.-path r)]
-        (loop [i 0 j 0]
+            kvs (aclone empty-kvs)
+            path (.-path r)]
+        (path/parts! path depth keys)
+        (loop [i 0 j 1 whole true]
           (if (< i n)
-            (let [k (aget keys i)]
-              (aset path depth k)
-              (let [v ((aget readers i) r)]
-                (if (nil? v)
-                  (recur (inc i) j)
-                  (do (aset kvs j k)
-                    (aset kvs (inc j) v)
-                    (recur (inc i) (+ j 2))))))
-            (let [m (PersistentArrayMap. (compact kvs j))]
-              (when-let [rule (broken-rule m)]
+            (do (path/part! path depth i)
+              (let [v (.invoke ^AFn (aget readers i) r)]
+                (aset kvs j v)
+                (recur (inc i) (+ j 2) (if (nil? v) false whole))))
+            (let [m (PersistentArrayMap. (if whole kvs (without-nils kvs)))]
+              (when-let [rule (when broken-rule (.invoke broken-rule m))]
                 (rule-fault! r depth rule start (map vector keys readers) m))
               m)))))))
 

@@ -9,46 +9,37 @@
   `:zero` all bytes zero, `:implies`, `:iff`, and `[:lookup {…} key default]`.
   `compile-rule` gives the rule a predicate; nothing here reads or writes bytes."
   (:require
-   [poz.bytes :as bytes]))
+   [poz.bytes :as bytes]
+   [poz.codec.value :as value])
+  (:import
+   (clojure.lang AFn)))
 
 (set! *warn-on-reflection* true)
 
-(declare compile-expression)
+(defn- operation [e op [^AFn a ^AFn b]]
+  (case op
+    := (fn [m] (value/equal? (.invoke a m) (.invoke b m)))
+    :< (fn [m] (< (.invoke a m) (.invoke b m)))
+    :<= (fn [m] (<= (.invoke a m) (.invoke b m)))
+    :+ (fn [m] (+ (.invoke a m) (.invoke b m)))
+    :* (fn [m] (* (.invoke a m) (.invoke b m)))
+    :iff (fn [m] (= (boolean (.invoke a m)) (boolean (.invoke b m))))
+    :implies (fn [m] (or (not (.invoke a m)) (boolean (.invoke b m))))
+    :count (fn [m] (value/size (.invoke a m)))
+    :zero (fn [m] (bytes/zero-bytes? (.invoke a m)))
+    (throw (ex-info (str "Format table: no such operation: " op) {:expression e}))))
 
-(defn- binary [f [a b]]
-  (let [a (compile-expression a) b (compile-expression b)]
-    (fn [m] (f (a m) (b m)))))
-
-(defn- unary [f [a]]
-  (let [a (compile-expression a)]
-    (fn [m] (f (a m)))))
-
-(defn- lookup [[table key default]]
-  (let [key (compile-expression key) default (compile-expression default)]
-    (fn [m] (or (table (key m)) (default m)))))
-
-(defn- implies [[a b]]
-  (let [a (compile-expression a) b (compile-expression b)]
-    (fn [m] (or (not (a m)) (boolean (b m))))))
+(defn- lookup [table [^AFn key ^AFn default]]
+  (fn [m] (or (value/of table (.invoke key m)) (.invoke default m))))
 
 (defn compile-expression
   "A function of a struct's map that gives the value of expression `e`."
   [e]
-  (if (vector? e)
-    (let [[op & args] e]
-      (case op
-        := (binary = args)
-        :< (binary < args)
-        :<= (binary <= args)
-        :+ (binary + args)
-        :* (binary * args)
-        :iff (binary #(= (boolean %1) (boolean %2)) args)
-        :implies (implies args)
-        :count (unary count args)
-        :zero (unary bytes/zero-bytes? args)
-        :lookup (lookup args)
-        (throw (ex-info (str "Format table: no such operation: " op) {:expression e}))))
-    (if (keyword? e) (fn [m] (get m e)) (constantly e))))
+  (cond
+    (keyword? e) (fn [m] (value/of m e))
+    (not (vector? e)) (fn [_] e)
+    (= :lookup (first e)) (lookup (second e) (mapv compile-expression (subvec e 2)))
+    :else (operation e (first e) (mapv compile-expression (rest e)))))
 
 (defn compile-rule
   "The rule `{:code :field :rule :check}` with `:holds?`, a predicate of the map."
@@ -57,9 +48,13 @@
 
 (defn first-broken
   "A function of a struct's map that gives the first of `rules` (`compile-rule`) that does
-  not hold, or nil."
-  [rules]
-  (reduce (fn [later {:keys [holds?] :as rule}]
-            (fn [m] (if (holds? m) (later m) rule)))
-    (fn [_] nil)
-    (rseq (vec rules))))
+  not hold, or nil. Itself nil where there are no rules."
+  ^AFn [rules]
+  (when (seq rules)
+    (let [predicates (object-array (map :holds? rules))]
+      (fn [m]
+        (loop [i 0]
+          (when (< i (alength predicates))
+            (if (.invoke ^AFn (aget predicates i) m)
+              (recur (inc i))
+              (nth rules i))))))))

@@ -11,62 +11,6 @@
 
 (set! *warn-on-reflection* true)
 
-(defn decode-utf8
-  "The string that the `length` bytes of `array` from `offset` write in well-formed
-  UTF-8; where they do not, the index of the first byte that is wrong."
-  [^bytes array ^long offset ^long length]
-  (let [decoder (-> (.newDecoder StandardCharsets/UTF_8)
-                  (.onMalformedInput CodingErrorAction/REPORT)
-                  (.onUnmappableCharacter CodingErrorAction/REPORT))
-        in (ByteBuffer/wrap array (int offset) (int length))
-        out (CharBuffer/allocate (int length))
-        result (.decode decoder in out true)]
-    (if (.isError result)
-      (- (.position in) offset)
-      (str (.flip out)))))
-
-(defn ascii?
-  "True if the bytes are all below 0x80: then they are UTF-8 whatever they are."
-  [^bytes array ^long offset ^long length]
-  (let [end (+ offset length)]
-    (loop [i offset]
-      (cond (= i end) true
-            (neg? (aget array i)) false
-            :else (recur (inc i))))))
-
-(defn read-utf8
-  "As `decode-utf8`, faster where all bytes are ASCII."
-  [^bytes array ^long offset ^long length]
-  (if (ascii? array offset length)
-    (String. array (int offset) (int length) StandardCharsets/ISO_8859_1)
-    (decode-utf8 array offset length)))
-
-(defn- encode-utf8
-  "The UTF-8 bytes of `s`, or nil where it holds half of a surrogate pair."
-  ^bytes [^String s]
-  (try
-    (let [buffer (.encode (-> (.newEncoder StandardCharsets/UTF_8)
-                            (.onMalformedInput CodingErrorAction/REPORT))
-                   (CharBuffer/wrap s))
-          out (byte-array (.remaining buffer))]
-      (.get buffer out)
-      out)
-    (catch CharacterCodingException _ nil)))
-
-(defn- ascii-string? [^String s]
-  (let [end (.length s)]
-    (loop [i 0]
-      (cond (= i end) true
-            (< 0x7f (int (.charAt s i))) false
-            :else (recur (inc i))))))
-
-(defn write-utf8
-  "The UTF-8 bytes of `s`, or nil where it holds half of a surrogate pair."
-  ^bytes [^String s]
-  (if (ascii-string? s)
-    (.getBytes s StandardCharsets/ISO_8859_1)
-    (encode-utf8 s)))
-
 ;; ## Characters
 ;;
 ;; What a char may be unfit for is a bit each, so that a string is looked at once. Ranges
@@ -75,6 +19,7 @@
 (def ^:private ^:const control 1)
 (def ^:private ^:const no-handle 2)
 (def ^:private ^:const no-domain 4)
+(def ^:private ^:const no-ascii 8)
 
 (defn- control? [^long c]
   (or (<= c 0x1f) (and (<= 0x7f c) (<= c 0x9f))))
@@ -91,21 +36,38 @@
     (if (or (= c 0x40) (= c 0x2f) (= c 0x3a) (white? c)) no-handle 0)
     (if (domain-char? c) 0 no-domain)))
 
-(def ^:private ascii-unfitness
-  (byte-array (map unfitness (range 0x80))))
+(def ^:private byte-unfitness
+  "By the value of a byte, from -128 on: what an ASCII character is unfit for, and that any
+  other byte is none."
+  (byte-array (concat (repeat 0x80 no-ascii) (map unfitness (range 0x80)))))
 
-(defn- unfit-at ^long [^bytes ascii ^String s ^long i]
+(defn- unfit-at ^long [^bytes table ^String s ^long i]
   (let [c (int (.charAt s i))]
-    (if (< c 0x80) (aget ascii c) (unfitness c))))
+    (if (< c 0x80) (aget table (+ 0x80 c)) (bit-or no-ascii (unfitness c)))))
 
-(defn- unfit
-  "All that some char of `s` is unfit for."
+(defn unfit
+  "All that some char of `s` is unfit for, as bits."
   ^long [^String s]
-  (let [ascii ascii-unfitness n (.length s)]
+  (let [table ^bytes byte-unfitness n (.length s)]
     (loop [i 0 found 0]
       (if (< i n)
-        (recur (inc i) (bit-or found (unfit-at ascii s i)))
+        (recur (inc i) (bit-or found (unfit-at table s i)))
         found))))
+
+(defn unfit-bytes
+  "As `unfit`, for the `length` bytes of `array` from `offset`; only where all of them are
+  ASCII does it tell more than that they are not."
+  ^long [^bytes array ^long offset ^long length]
+  (let [table ^bytes byte-unfitness end (+ offset length)]
+    (loop [i offset found 0]
+      (if (< i end)
+        (recur (inc i) (bit-or found (long (aget table (+ 0x80 (aget array i))))))
+        found))))
+
+(defn ascii?
+  "True if `unfit`, as from the functions of this name, is that of ASCII only."
+  [^long unfit]
+  (zero? (bit-and no-ascii unfit)))
 
 (defn- find-unfit
   "The index of the first char of `s`, from `start` on and before `end`, that is unfit for
@@ -113,12 +75,57 @@
   ^long [^String s ^long what ^long start ^long end]
   (loop [i start]
     (cond (= i end) -1
-          (zero? (bit-and what (unfit-at ascii-unfitness s i))) (recur (inc i))
+          (zero? (bit-and what (unfit-at byte-unfitness s i))) (recur (inc i))
           :else i)))
 
 (defn- char-fault [^String s what facts]
   (let [i (find-unfit s what 0 (.length s))]
     (assoc facts :index i :found (format "U+%04X" (int (.charAt s i))))))
+
+;; ## UTF-8
+
+(defn decode-utf8
+  "The string that the `length` bytes of `array` from `offset` write in well-formed
+  UTF-8; where they do not, the index of the first byte that is wrong."
+  [^bytes array ^long offset ^long length]
+  (let [decoder (-> (.newDecoder StandardCharsets/UTF_8)
+                  (.onMalformedInput CodingErrorAction/REPORT)
+                  (.onUnmappableCharacter CodingErrorAction/REPORT))
+        in (ByteBuffer/wrap array (int offset) (int length))
+        out (CharBuffer/allocate (int length))
+        result (.decode decoder in out true)]
+    (if (.isError result)
+      (- (.position in) offset)
+      (str (.flip out)))))
+
+(defn read-utf8
+  "As `decode-utf8`, faster where all bytes are ASCII, as `unfit` of them tells."
+  ([array offset length] (read-utf8 array offset length (unfit-bytes array offset length)))
+  ([^bytes array ^long offset ^long length ^long unfit]
+   (if (ascii? unfit)
+     (String. array (unchecked-int offset) (unchecked-int length) StandardCharsets/ISO_8859_1)
+     (decode-utf8 array offset length))))
+
+(defn- encode-utf8
+  "The UTF-8 bytes of `s`, or nil where it holds half of a surrogate pair."
+  ^bytes [^String s]
+  (try
+    (let [buffer (.encode (-> (.newEncoder StandardCharsets/UTF_8)
+                            (.onMalformedInput CodingErrorAction/REPORT))
+                   (CharBuffer/wrap s))
+          out (byte-array (.remaining buffer))]
+      (.get buffer out)
+      out)
+    (catch CharacterCodingException _ nil)))
+
+(defn write-utf8
+  "The UTF-8 bytes of `s`, or nil where it holds half of a surrogate pair. `unfit` is that
+  of `s`."
+  (^bytes [s] (write-utf8 s (unfit s)))
+  (^bytes [^String s ^long unfit]
+   (if (ascii? unfit)
+     (.getBytes s StandardCharsets/ISO_8859_1)
+     (encode-utf8 s))))
 
 ;; ## Faults
 
@@ -140,7 +147,7 @@
         (or (label-fault s unfit start dot)
           (recur (inc dot)))))))
 
-(defn- domain-fault [^String s unfit bad-length]
+(defn- domain-fault [^String s ^long unfit bad-length]
   (when-let [rule (or (:rule bad-length) (labels-fault s unfit))]
     {:error :format/domain :index 0 :rule rule :found (pr-str s)}))
 
@@ -149,13 +156,13 @@
     {:error :format/length :index 0 :rule (str low " to " high " bytes") :found size}))
 
 (defn check
-  "For the properties of a text type (`:min :max :form`): the function of a string and its
-  size in UTF-8 that gives why the string does not meet them, or nil."
+  "For the properties of a text type (`:min :max :form`): the function of a string, its
+  size in UTF-8 and what it is `unfit` for that gives why it does not meet them, or nil."
   [{:keys [form min max]}]
   (let [low (long (or min 0)) high (long (or max 65535))
         domain? (= :domain form) handle? (= :handle form)]
-    (fn [^String s ^long size]
-      (let [unfit (unfit s) bad-length (length-fault size low high)]
+    (fn [^String s ^long size ^long unfit]
+      (let [bad-length (length-fault size low high)]
         (cond
           (pos? (bit-and control unfit))
           (char-fault s control {:error :format/control-char :rule "no U+0000–001F, no U+007F–009F"})
@@ -168,4 +175,4 @@
   "Why the string `s`, `size` bytes long in UTF-8, does not meet the properties of its
   type (`:min :max :form`), or nil."
   [s size props]
-  ((check props) s size))
+  ((check props) s size (unfit s)))

@@ -9,23 +9,24 @@
    [poz.bytes :as bytes]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
+   [poz.codec.path :as path]
    [poz.codec.rule :as rule]
    [poz.codec.text :as text]
+   [poz.codec.value :as value]
    [poz.error :as error])
   (:import
-   (clojure.lang APersistentMap APersistentVector)
+   (clojure.lang AFn APersistentMap APersistentVector IFn$OLLO)
    (java.nio ByteBuffer)
-   (java.util Arrays HashSet)
-   (poz.bytes Bytes)))
+   (java.util Arrays)
+   (poz.bytes Bytes)
+   (poz.codec.path Path)))
 
 (set! *warn-on-reflection* true)
-
-(def ^:private ^:const max-depth 32)
 
 (definterface Out
   (^java.nio.ByteBuffer room [^long n] "the buffer, with room for n bytes more"))
 
-(deftype Writer [^:unsynchronized-mutable ^ByteBuffer buffer ^objects path ^objects context]
+(deftype Writer [^:unsynchronized-mutable ^ByteBuffer buffer ^Path path algorithms]
   Out
   (room [_ n]
     (when (< (.remaining buffer) n)
@@ -34,26 +35,37 @@
     buffer))
 
 (defn writer
-  "An empty writer. `algorithms`, a vector or nil, are those of the record's keys."
-  ^Writer [algorithms]
-  (Writer. (ByteBuffer/allocate 512) (object-array max-depth) (object-array [algorithms])))
+  "An empty writer, with room for `size` bytes, and for more when they come. `algorithms`, a
+  vector or nil, are those of the record's keys."
+  (^Writer [algorithms] (writer algorithms 512))
+  (^Writer [algorithms size]
+   (Writer. (ByteBuffer/allocate (int size)) (path/path) algorithms)))
 
-(defn- written ^long [^Writer w]
+(defn position
+  "The offset of the next byte from the first."
+  ^long [^Writer w]
   (.position (.room w 0)))
 
+(defn seek!
+  "Goes to `offset`: behind the last byte, to leave room, or back to bytes that are to be
+  written over."
+  [^Writer w ^long offset]
+  (let [b (.room w (max 0 (- offset (position w))))]
+    (.position b (int offset))))
+
 (defn result
-  "The byte string of all that was written."
+  "The byte string of all that was written before the present position."
   ^Bytes [^Writer w]
   (let [b (.room w 0)]
-    (bytes/wrap (.array b) 0 (.position b))))
+    (bytes/wrap (Arrays/copyOf (.array b) (.position b)))))
 
 (defn set-path!
   "Sets what stands at `depth` of the path, for writers compiled for below it."
   [^Writer w ^long depth key]
-  (aset ^objects (.-path w) depth key))
+  (path/key! (.-path w) depth key))
 
 (defn- fault! [^Writer w depth code facts]
-  (error/fail! code (assoc facts :path (vec (Arrays/copyOf ^objects (.-path w) (int depth))))))
+  (error/fail! code (assoc facts :path (path/elements (.-path w) depth))))
 
 (defn- type-fault! [w depth expected v]
   (fault! w depth :format/type {:expected expected
@@ -69,7 +81,9 @@
       4 (.putInt b (unchecked-int v))
       8 (.putLong b v))))
 
-(defn- put-bytes! [^Writer w ^Bytes b]
+(defn put-bytes!
+  "Writes the byte string `b` as it is."
+  [^Writer w ^Bytes b]
   (.put (.room w (.-length b)) ^bytes (.-array b) (.-offset b) (.-length b)))
 
 (defn- patch-int!
@@ -110,9 +124,9 @@
   (let [fault-of (text/check props)]
     (fn [w v]
       (when-not (string? v) (type-fault! w depth "a string" v))
-      (let [b (text/write-utf8 v)]
+      (let [unfit (text/unfit v) ^bytes b (text/write-utf8 v unfit)]
         (when-not b (fault! w depth :format/utf8 {:rule "no half of a surrogate pair"}))
-        (when-let [{:keys [error] :as found} (fault-of v (alength b))]
+        (when-let [{:keys [error] :as found} (.invokePrim ^IFn$OLLO fault-of v (alength b) unfit)]
           (fault! w depth error (dissoc found :error :index)))
         (put-int! w 2 (alength b))
         (put-bytes! w (bytes/wrap b))))))
@@ -134,7 +148,7 @@
   (let [use (:use props)]
     (fn [^Writer w v]
       (when-not (and (int? v) (<= 0 (long v)) (<= (long v) 0xffff)) (type-fault! w depth "a key index" v))
-      (when-let [algorithms (aget ^objects (.-context w) 0)]
+      (when-let [algorithms (.-algorithms w)]
         (when-let [[code facts] (order/key-use-fault algorithms use v)]
           (fault! w depth code facts)))
       (put-int! w 2 v))))
@@ -143,58 +157,24 @@
   (let [b (bytes/hex-> (:hex props))]
     (fn [w _] (put-bytes! w b))))
 
+;; Writers call one another as what `fn` makes, an `AFn`: a class, see `poz.codec.value`.
+
 (declare compile-writer)
 
 (defn- optional-writer [{:keys [item]} depth]
-  (let [write-item (compile-writer item depth)]
+  (let [^AFn write-item (compile-writer item depth)]
     (fn [w v]
       (put-int! w 1 (if (nil? v) 0 1))
-      (when (some? v) (write-item w v)))))
+      (when (some? v) (.invoke write-item w v)))))
 
 (defn- sized-writer [{:keys [item props]} depth]
-  (let [write-item (compile-writer item depth)
+  (let [^AFn write-item (compile-writer item depth)
         width (node/width (:prefix props))]
     (fn [w v]
-      (let [at (written w)]
+      (let [at (position w)]
         (put-int! w width 0)
-        (write-item w v)
-        (patch-int! w width at (- (written w) at width))))))
-
-(defn- compare-written [^Writer w before start]
-  (let [b (.room w 0) array (.array b)]
-    (Arrays/compareUnsigned array (int before) (int start) array (int start) (.position b))))
-
-(defn- written-since
-  "The bytes from `start` on. Of two items they are the same where the values are, and
-  they hash faster."
-  [^Writer w ^long start]
-  (let [b (.room w 0)]
-    (Bytes. (.array b) (int start) (int (- (.position b) start)))))
-
-(defn- check-pair!
-  "Faults unless comparing the item before the item `i` with it gave a negative `c`."
-  [w depth c i]
-  (when-not (neg? (long c))
-    (let [[code facts] (order/pair-fault c i)]
-      (fault! w depth code facts))))
-
-(defn- encoding-checker
-  "For a list node whose items are sorted by their bytes, or that no two of may share an
-  id, else nil: a function of the writer, an item that was just written and its position,
-  where the one before it starts and where it does, and the set of ids, which it keeps."
-  [{:keys [props] :as node} depth]
-  (let [{by :sort distinct? :distinct} props
-        id (order/id-fn node)]
-    (when (or (= :encoding by) id)
-      (fn [w item i before start ^HashSet ids]
-        (when (and (= :encoding by) (pos? (long i)))
-          (check-pair! w depth (compare-written w before start) i))
-        (when (and id (not (.add ids (if distinct? (written-since w start) (id item)))))
-          (fault! w depth :format/duplicate
-            {:rule "no two items share an id" :found (pr-str (id item))}))))))
-
-;; Values are asked for their class first: whether an object implements an interface is a
-;; question that takes the JVM long where it is a different interface each time.
+        (.invoke write-item w v)
+        (patch-int! w width at (- (position w) at width))))))
 
 (defn- vector-in
   "The vector `v`; faults where it is none."
@@ -203,35 +183,44 @@
         (vector? v) (vec v)
         :else (type-fault! w depth "a vector" v)))
 
-(defn- size-of-map
+(defn- map-size
   "How many keys the map `m` has; faults where it is none."
-  [w depth m]
-  (cond (instance? APersistentMap m) (.size ^APersistentMap m)
-        (map? m) (count m)
-        :else (type-fault! w depth "a map" m)))
+  ^long [w depth m]
+  (when-not (or (instance? APersistentMap m) (map? m))
+    (type-fault! w depth "a map" m))
+  (value/size m))
+
+(defn- pair-fault!
+  "Faults at the item `i`: comparing the one before it with it gave `c`."
+  [w depth c i]
+  (let [[code facts] (order/pair-fault c i)]
+    (fault! w depth code facts)))
 
 (defn- list-writer [{:keys [item] :as node} depth]
   (let [depth (long depth) below (Long/valueOf (inc depth))
-        write-item (compile-writer item below)
+        ^AFn write-item (compile-writer item below)
         count-fault (order/count-check node)
-        compare-items (order/item-comparator node)
-        check-encoding! (encoding-checker node below)]
-    (fn [w v]
-      (let [items (vector-in w depth v)
-            n (.size items)
-            ids (when check-encoding! (HashSet.))]
-        (when-let [facts (count-fault n)]
+        compare-items (order/encoding-comparator node)
+        shares-id? (order/id-check node)]
+    (fn [^Writer w v]
+      (let [items (.toArray (vector-in w depth v))
+            n (alength items)
+            path (.-path w)
+            ids (when shares-id? (order/seen n))]
+        (when-let [facts (.invokePrim count-fault n)]
           (fault! w depth :format/count facts))
         (put-int! w 2 n)
+        (path/parts! path depth nil)
         (loop [i 0 before 0]
           (when (< i n)
-            (set-path! w depth i)
-            (let [start (written w) item (.get items i)]
-              (write-item w item)
+            (path/part! path depth i)
+            (let [start (position w)]
+              (.invoke write-item w (aget items i))
               (when (and compare-items (pos? i))
-                (let [c (long (compare-items (.get items (dec i)) item))]
-                  (when-not (neg? c) (check-pair! w below c i))))
-              (when check-encoding! (check-encoding! w item i before start ids))
+                (let [b (.room w 0) c (.invokePrim compare-items (.array b) before start (.position b))]
+                  (when-not (neg? c) (pair-fault! w below c i))))
+              (when (and shares-id? (.invokePrim shares-id? items i ids))
+                (fault! w below :format/duplicate (order/id-facts node (aget items i))))
               (recur (inc i) start))))))))
 
 (defn- surplus-fault!
@@ -248,36 +237,37 @@
 (defn- check-absent!
   "Faults where the map `m` has to have a value for `key`, or has nil."
   [w depth {:keys [kind]} key m]
-  (cond (contains? m key) (type-fault! w depth "a value, or no such key" nil)
+  (cond (value/has? m key) (type-fault! w depth "a value, or no such key" nil)
         (#{:optional :literal} kind) nil
         :else (fault! w depth :format/type {:expected "a value" :found "no such key"})))
 
 (defn- field-writer
   "A function of writer and map that writes a field and gives whether the map has it."
-  [{:keys [key node]} depth]
-  (let [depth (long depth) below (inc depth)
-        write-value (compile-writer node below)
+  [{:keys [key node]} below]
+  (let [^AFn write-value (compile-writer node below)
         literal? (= :literal (:kind node))]
     (fn [w m]
-      (set-path! w depth key)
-      (let [v (get m key)]
+      (let [v (value/of m key)]
         (when (nil? v) (check-absent! w below node key m))
-        (write-value w v)
+        (.invoke write-value w v)
         (not (or (nil? v) literal?))))))
 
 (defn- struct-writer [{:keys [fields props]} depth]
-  (let [depth (long depth)
-        writers (object-array (map #(field-writer % depth) fields))
+  (let [depth (long depth) below (Long/valueOf (inc depth))
+        keys (object-array (map :key fields))
+        writers (object-array (map #(field-writer % below) fields))
         n (alength writers)
         broken-rule (rule/first-broken (:rules props))]
-    (fn [w m]
-      (let [size (long (size-of-map w depth m))]
+    (fn [^Writer w m]
+      (let [size (map-size w depth m) path (.-path w)]
+        (path/parts! path depth keys)
         (loop [i 0 used 0]
           (if (< i n)
-            (recur (inc i) (if ((aget writers i) w m) (inc used) used))
-            (when-not (= used size) (surplus-fault! w depth fields m)))))
-      (when-let [rule (broken-rule m)]
-        (rule-fault! w depth rule m)))))
+            (do (path/part! path depth i)
+              (recur (inc i) (if (.invoke ^AFn (aget writers i) w m) (inc used) used)))
+            (when-not (= used size) (surplus-fault! w depth fields m))))
+        (when-let [rule (when broken-rule (.invoke broken-rule m))]
+          (rule-fault! w depth rule m))))))
 
 (defn- tagged-writer [{:keys [fields props]} depth]
   (let [depth (long depth)
@@ -285,7 +275,7 @@
         cases (into {} (map (fn [{:keys [code key node]}] [key [code (compile-writer node (inc depth))]])) fields)
         expected (str "a map with one of the keys " (pr-str (mapv :key fields)))]
     (fn [w v]
-      (let [[k x] (when (= 1 (long (size-of-map w depth v))) (first v))
+      (let [[k x] (when (= 1 (map-size w depth v)) (first v))
             [code write-case] (cases k)]
         (when-not code (type-fault! w depth expected v))
         (set-path! w depth k)

@@ -47,7 +47,7 @@
        (spans/break (spans/raw :trailing at size) [] error)])))
 
 (defn- break-presence [span]
-  (if-let [[code facts] (record/presence-fault (map :type (:value span)))]
+  (if-let [[code facts] (record/presence-fault (:value span))]
     (spans/break span [:count] (spans/fault [:toc] code (:at span) facts))
     span))
 

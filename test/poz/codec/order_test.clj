@@ -36,6 +36,57 @@
   (is (nil? (order/item-comparator (node/parse samples/registry [:list {} :u8]))))
   (is (nil? (order/item-comparator (node/parse samples/registry [:list {:sort :encoding} :u8])))))
 
+(def ^:private checkpoints
+  [:list {:sort [:serial :type]}
+   [:struct {} [:type {} :u8] [:serial {} :u16] [:name {} :string]]])
+
+(defn- compared-encodings
+  "How the list node of `form` compares the neighbours `a` and `b`, in hex."
+  [form a b]
+  (let [array (bytes/->array (bytes/hex-> (str "ff" a b)))
+        middle (inc (quot (count a) 2))]
+    (sign (.invokePrim (order/encoding-comparator (node/parse samples/registry form))
+            array 1 middle (alength array)))))
+
+(deftest encodings-compare-by-the-places-of-their-fields
+  (are [form a b c] (= c (compared-encodings form a b))
+    [:list {:sort :item} :u16] "0002" "000a" -1
+    [:list {:sort :item} :u16] "000a" "000a" 0
+    [:list {:sort :item} :u8] "80" "7f" 1
+    [:list {:sort :encoding} :string] "000161" "00026161" -1
+    [:list {:sort :encoding} :string] "00026161" "000162" 1
+    [:list {:sort :encoding} :string] "000161" "000161" 0
+    :signatures "00010001ff" "0002000100" -1
+    :signatures "00010001ff" "00010001fe" 0
+    checkpoints "0200010000" "0100020000" -1
+    checkpoints "0200010000" "0100010000" 1
+    checkpoints "0100010000" "01000100016d" 0))
+
+(deftest a-list-is-sorted-by-fields-of-fixed-places
+  (is (nil? (order/encoding-comparator (node/parse {} [:list {} :u8]))))
+  (is (thrown-with-msg? Exception #"sorted by what has no fixed place: :b"
+        (order/encoding-comparator
+          (node/parse {} [:list {:sort [:b]} [:struct {} [:a {} [:text {}]] [:b {} :u8]]])))))
+
+(defn- first-shared
+  "The first position in `items` whose item shares its id with one before it."
+  [form items]
+  (let [shares-id? (order/id-check (node/parse samples/registry form))
+        array (object-array items) ids (order/seen (count items))]
+    (first (filter #(shares-id? array % ids) (range (count items))))))
+
+(deftest the-first-item-that-shares-an-id-is-found
+  (doseq [n [3 8 9 200]
+          :let [services (mapv (fn [i] {:type :mail :name (str i) :hosts [i]}) (range n))
+                numbers (vec (range n))]]
+    (is (nil? (first-shared :service-body services)))
+    (is (= 2 (first-shared :service-body (assoc services 2 {:type :mail :name "0" :hosts []}))) n)
+    (is (nil? (first-shared :service-body (assoc services 2 {:type :feed :name "0" :hosts [0]}))) n)
+    (is (= (dec n) (first-shared [:list {:distinct true} :u8] (assoc numbers (dec n) 0))) n)
+    (is (= (dec n) (first-shared [:list {:distinct true} :u8] (assoc numbers (dec n) (int 0))))
+      "a number is itself in any class"))
+  (is (nil? (order/id-check (node/parse {} [:list {} :u8])))))
+
 (deftest what-no-two-items-share
   (let [id (fn [form] (order/id-fn (node/parse samples/registry form)))]
     (is (= "main" ((id :feed-body) {:name "main" :chains []})))

@@ -1,0 +1,41 @@
+(ns poz.codec.value
+  "Values, asked for their class.
+
+  Whether an object implements an interface is a question that takes the JVM long where it
+  is a different interface each time, and longest where the answer is no. What these give
+  is what `get`, `contains?`, `count` and `=` give; they just ask first whether it is the
+  class that it nearly always is."
+  (:import
+   (clojure.lang APersistentMap APersistentVector)
+   (poz.bytes Bytes)))
+
+(set! *warn-on-reflection* true)
+
+(defn of
+  "The value of the key `k` in the map `m`, or nil."
+  [m k]
+  (if (instance? APersistentMap m)
+    (.valAt ^APersistentMap m k)
+    (get m k)))
+
+(defn has?
+  "True if the map `m` has the key `k`."
+  [m k]
+  (if (instance? APersistentMap m)
+    (.containsKey ^APersistentMap m k)
+    (contains? m k)))
+
+(defn size
+  "How many there are in the byte string, map or vector `v`."
+  ^long [v]
+  (cond (instance? Bytes v) (.-length ^Bytes v)
+        (instance? APersistentVector v) (.size ^APersistentVector v)
+        (instance? APersistentMap v) (.size ^APersistentMap v)
+        :else (count v)))
+
+(defn equal?
+  "True if `a` equals `b`."
+  [a b]
+  (cond (instance? Bytes a) (.equals ^Bytes a b)
+        (instance? String a) (.equals ^String a b)
+        :else (= a b)))
