@@ -106,6 +106,11 @@
       (.put out ^bytes (.-array p) (.-offset p) (.-length p)))
     (wrap (.array out))))
 
+(defn uint
+  "The number, 0 or more, that the bytes of `b` write, big-endian; of at most 7 bytes."
+  [b]
+  (reduce #(+ (* 256 (long %1)) (long (nth b %2))) 0 (range (count b))))
+
 (defn ->hex
   "The lower-case hex digits of `b`."
   ^String [^Bytes b]
