@@ -29,6 +29,11 @@
   "The static key pair of all servers."
   (crypto/generate :x25519 (crypto/sha3-256 (bytes/utf8 "server"))))
 
+(defn zeros
+  "A source of randomness that is none."
+  [n]
+  (bytes/zeros n))
+
 ;; ## People
 
 (defn person

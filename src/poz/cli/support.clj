@@ -11,7 +11,8 @@
 
   `env` holds every effect: `:in`, `:stdout` (streams), `:now` and `:random` (functions),
   `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`, and
-  `:sealing`, options for `poz.keyring/seal` where its defaults will not do."
+  `:sealing`, options for `poz.keyring/seal` where its defaults will not do, and `:exchange`, what
+  carries requests to servers (`poz.net/exchange-async`)."
   (:require
    [clojure.string :as str]
    [poz.bytes :as bytes]
@@ -65,6 +66,11 @@
   "`--width COLUMNS`."
   {:name "width" :arg "COLUMNS" :doc "columns of the terminal (80)"
    :parse #(let [n (parse-long %)] (when (and n (<= 60 n 1000)) n))})
+
+(defn view-options
+  "The options of a view for a person: colour and width."
+  [{:keys [color]} {:keys [width]}]
+  (cond-> {:color (boolean color)} width (assoc :width width)))
 
 (defn now
   "The present time: that of `--at`, else the clock's."

@@ -25,12 +25,12 @@
    :max-response {:doc "the most bytes of payload to take" :default (:response-payload messages/limits)
                   :check positive? :rule "a number above 0"}
    :random {:doc "a function that gives n random bytes: for ids, keys, nonces and the order of servers"
-            :default crypto/random-bytes :check fn? :rule "a function"}
+            :default crypto/random-bytes :check ifn? :rule "a function"}
    :executor {:doc "where answers are verified and work is done; by default the JVM's common pool"
               :check #(instance? Executor %) :rule "a java.util.concurrent.Executor"}
    :transport {:doc ":nio or :epoll, see poz.net" :check keyword? :rule "a keyword"}
    :exchange {:doc "what carries requests, as poz.net/exchange-async does" :default net/exchange-async
-              :check fn? :rule "a function of options and bytes that gives a CompletableFuture"}
+              :check ifn? :rule "a function of options and bytes that gives a CompletableFuture"}
    :statuses {:doc "which statuses of an identity entry to accept" :default #{:current}
               :check #(and (set? %) (seq %) (every? #{:current :superseded} %))
               :rule "a set of :current, :superseded"}})
