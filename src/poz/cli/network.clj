@@ -66,16 +66,22 @@
   (cond-> {:servers servers :now (support/now options env) :random random :exchange exchange}
     deadline (assoc :deadline-ms (* 1000 (long deadline)))))
 
+(defn- last-resort
+  "The server, to be asked after all others."
+  [server]
+  (update server :priority + 65536))
+
 (defn private-servers
-  "The servers with a Noise key that `record`, which is verified, names for the service `type`;
-  those whose host is among `named`, if there are any. Or an anomaly."
+  "The servers with a Noise key that `record`, which is verified, names for the service `type`:
+  those whose host is among `named`; if there are none, the `named` hosts with their ports and
+  keys, since the record may know them by other names, and then its own. Or an anomaly."
   [record type named]
   (let [found (filterv :public-key (client/servers-of record type))
         hosts (into #{} (map :host) named)
         same (filterv (comp hosts :host) found)]
     (cond
       (seq same) same
-      (seq found) found
+      (seq found) (into (vec (for [host hosts, server found] (assoc server :host host))) (map last-resort) found)
       :else (error/anomaly :client/no-server
               {:rule (str "the Service Zone names no host with a Noise key for " (str/upper-case (name type)))}))))
 

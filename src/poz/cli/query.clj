@@ -177,8 +177,9 @@
         (let [asking (network/client-options [server] options env)]
           (holder/attempt-> (client/query {:type :status} asking)
             (fn [status]
-              (holder/attempt-> (client/query {:type :challenge} asking)
-                (fn [challenge] (status-result status challenge (:now asking)))))))))))
+              (let [now (support/now options env)]
+                (holder/attempt-> (client/query {:type :challenge} asking)
+                  #(status-result status % now))))))))))
 
 (def commands
   "The commands of this namespace."

@@ -121,11 +121,11 @@
 
 (defn- entries-of
   "The judgements of the live entries of `record` with the address that was asked for, each
-  with its `:entry`."
+  with its `:entry` and the `:index` of that."
   [{{:keys [handle]} :subject} {:keys [identity-zone]} verdict]
   (filterv #(and (:live %) (at-address? handle (:entry %)))
-    (map #(assoc %1 :entry %2)
-      (get-in verdict [:zones :identity :entries]) (zone/entries :identity identity-zone))))
+    (map #(assoc %1 :entry %2 :index %3)
+      (get-in verdict [:zones :identity :entries]) (zone/entries :identity identity-zone) (range))))
 
 (defn- status-fault [{:keys [status error] :as judged}]
   (if (= :superseded status)
@@ -189,6 +189,13 @@
         memory (or (other-past before record) (memory/remember before (memory/of record)))]
     (cond-> memory (error/anomaly? memory) (assoc :record record))))
 
+(defn- domain-proven
+  "`verdict` without the warning that the domain of the entry is unproven, where discovery
+  has told whose it is."
+  [verdict {:keys [provider-hash]} {:keys [index]}]
+  (let [proven? #(and provider-hash (= [:identity/domain-unproven index] ((juxt :warning :entry) %)))]
+    (update verdict :warnings #(into [] (remove proven?) %))))
+
 (defn- record-answer [question options {:keys [record verdict fallen payload]} entry]
   (let [memory (remembered options record)]
     (if (error/anomaly? memory)
@@ -207,7 +214,7 @@
           entry (entry-finding (entries-of question record verdict) options)]
       (if (error/anomaly? entry)
         entry
-        (record-answer question options (assoc facts :verdict verdict) entry)))
+        (record-answer question options (assoc facts :verdict (domain-proven verdict options entry)) entry)))
     (record-answer question options facts nil)))
 
 (defn- verified [question {:keys [providers] :as options} payload record]

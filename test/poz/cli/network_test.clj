@@ -37,9 +37,12 @@
 
 (deftest servers-that-a-record-names
   (let [{:keys [record]} (w/with-services w/social {:plain 1 :query 2 :submit 3})]
-    (testing "by their keys; those that were named, if it has them"
-      (are [port type named] (= [port] (map :port (network/private-servers record type named)))
-        2 :poz-query [], 2 :poz-query [{:host "127.0.0.1"}], 2 :poz-query [{:host "other.example"}], 3 :poz-submit []))
+    (testing "with their keys; those that were named come first, whatever the record calls them"
+      (are [expected type named] (= expected (map (juxt :host :port :priority) (network/private-servers record type named)))
+        [["127.0.0.1" 2 65536]] :poz-query []
+        [["127.0.0.1" 2 0]] :poz-query [{:host "127.0.0.1"}]
+        [["other.example" 2 0] ["127.0.0.1" 2 65536]] :poz-query [{:host "other.example" :port 9}]
+        [["127.0.0.1" 3 65536]] :poz-submit []))
     (is (= :client/no-server (:poz/error (network/private-servers (:record w/alice) :poz-query []))))
     (is (re-find #"for POZ-QUERY" (:message (network/private-servers (:record w/alice) :poz-query []))))))
 

@@ -186,6 +186,9 @@
       (is (= [true [(w/hash-of social)]] [(:proven found) @wanted]))
       (is (= [:current] (map :status (get-in found [:verdict :zones :identity :entries]))))))
   (testing "whose domain it is, discovery tells"
+    (let [unproven? #(some #{:identity/domain-unproven} (map :warning (get-in (asked alice %) [:verdict :warnings])))]
+      (is (not (unproven? {})))
+      (is (unproven? {:provider-hash nil})))
     (is (= [false "nothing says yet that this provider is that of the domain: discovery gives its hash"]
            ((juxt :proven :because) (asked alice {:provider-hash nil})))))
   (testing "the whole record will do, and ZONES with the Identity Zone"
