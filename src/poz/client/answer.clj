@@ -12,7 +12,7 @@
        :verdict {…}         ; of a file: why it holds
        :entry {…}           ; of a handle: the judgement of its entry
        :fallen #{:service}  ; of ZONES: zones that do not stand since a revision
-       :memory {…}          ; what to remember from now on
+       :memory {…}          ; what to remember from now on: of what is proven only
        :proven true}        ; false: the rest is the server's word, `:because` says why
 
   Nothing here connects to anything; what the clock says and who the providers are is given."
@@ -196,15 +196,22 @@
   (let [proven? #(and provider-hash (= [:identity/domain-unproven index] ((juxt :warning :entry) %)))]
     (update verdict :warnings #(into [] (remove proven?) %))))
 
+(defn- with-memory
+  "`answer` with what to remember: `memory` if it is proven whose record that is, else what was
+  remembered before."
+  [{:keys [proven] :as answer} {:keys [remembered]} memory]
+  (let [memory (if proven memory remembered)]
+    (cond-> answer memory (assoc :memory memory))))
+
 (defn- record-answer [question options {:keys [record verdict fallen payload]} entry]
   (let [memory (remembered options record)]
     (if (error/anomaly? memory)
       memory
-      (with-proof (cond-> (merge (select-keys question [:type :subject])
-                            {:payload payload :record record :verdict verdict :memory memory})
-                    entry (assoc :entry entry)
-                    (seq fallen) (assoc :fallen fallen))
-        (open-question question options entry)))))
+      (-> (select-keys question [:type :subject])
+        (merge {:payload payload :record record :verdict verdict})
+        (cond-> entry (assoc :entry entry) (seq fallen) (assoc :fallen fallen))
+        (with-proof (open-question question options entry))
+        (with-memory options memory)))))
 
 (defn- tied
   "The answer about a record that verifies, if it is whose handle was asked for."
@@ -238,9 +245,9 @@
   (let [memory (if (and remembered (= :serial type)) (memory/remember remembered payload) remembered)]
     (if (error/anomaly? memory)
       memory
-      (with-proof (cond-> (assoc (select-keys question [:type :subject]) :payload payload)
-                    remembered (assoc :memory remembered))
-        :word))))
+      (-> (assoc (select-keys question [:type :subject]) :payload payload)
+        (with-proof :word)
+        (with-memory {:remembered remembered} nil)))))
 
 (defn check
   "The answer that `payload` is to `question`; or the anomaly of what is wrong with it.

@@ -2,6 +2,9 @@
   "Answers held against their questions, without a server."
   (:require
    [clojure.test :refer [are deftest is testing]]
+   [clojure.test.check.clojure-test :refer [defspec]]
+   [clojure.test.check.generators :as gen]
+   [clojure.test.check.properties :as prop]
    [poz.bytes :as bytes]
    [poz.client-world :as w]
    [poz.client.answer :as answer]
@@ -58,7 +61,10 @@
   (let [question {:type :record :subject {:domain "example.org"}}]
     (is (= [false "nothing says yet that this is the record of that domain: discovery gives its hash"]
            ((juxt :proven :because) (check question zoned))))
-    (is (true? (:proven (check question zoned {:expected-hash (record/original-hash zoned)}))))
+    (testing "and is not remembered before"
+      (is (not (contains? (check question zoned) :memory)))
+      (is (= (memory/of second-revision) (:memory (check question zoned {:remembered (memory/of second-revision)})))))
+    (is (= [true (memory/of zoned)] ((juxt :proven :memory) (check question zoned {:expected-hash (record/original-hash zoned)}))))
     (is (= :answer/other-record (error-of (check question zoned {:expected-hash (bytes/zeros 32)}))))))
 
 (deftest answers-that-are-refused
@@ -85,6 +91,14 @@
       (is (true? (:proven (check whole (assoc zoned :unknown-sections (sorted-map 0x123 (bytes/zeros 1))))))))
     (testing "the anomaly tells where and why"
       (is (= [[:service-zone :grant] "the signature of key 1 does not verify"] ((juxt :path :rule) (check whole forged)))))))
+
+(def ^:private zoned-file (record/encode zoned))
+
+(defspec no-changed-byte-gets-through 150
+  (prop/for-all [at (gen/choose 0 (dec (count zoned-file))), flip (gen/choose 1 255)]
+    (let [array (bytes/->array zoned-file)]
+      (aset-byte array at (unchecked-byte (bit-xor (long flip) (aget array at))))
+      (error/anomaly? (check {:type :record :subject (by-hash zoned)} (bytes/wrap array))))))
 
 (deftest a-zone-that-fell-is-answered-when-asked-for
   (let [fallen (v/revise zoned labels {:delegations (v/shares [[:service 0 100 100]])} [0])
