@@ -187,7 +187,7 @@
             (w/with-server (fn [_] (.await gate 20 TimeUnit/SECONDS) (w/file (:record provider)))
               (fn [port]
                 (is (= [true [:net/timeout]]
-                       (failed (ask question (into [(w/server :none port)] (map #(assoc % :priority 1)) (:query servers)) {:deadline-ms 3000}))))
+                       (failed (ask question (into [(w/server :none port)] (map #(assoc % :priority 1)) (:query servers)) {:deadline-ms 5000}))))
                 (.countDown gate)))))))))
 
 (deftest what-each-server-said

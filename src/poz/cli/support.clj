@@ -34,7 +34,7 @@
    [5 "unreachable" [:unreachable :busy]]
    [6 "refused by a server" [:refused]]
    [7 "sources disagree, a rollback or a fork" [:conflict]]
-   [70 "a defect in poz" [:fault]]])
+   [70 "a defect, in poz or in a server" [:fault]]])
 
 (def ^:private exit-by-category
   (into {} (mapcat (fn [[code _ categories]] (map #(vector % code) categories))) exit-codes))

@@ -95,16 +95,16 @@
     (is (= [:wire/busy ["a"]] (told (ask {"a" [{:status :busy :payload 60000}]}))) "longer than there is time")))
 
 (deftest one-that-hangs-leaves-time-to-the-next
-  (let [[future asked] (ask-async {"a" [(CompletableFuture.)] "b" [good]} :deadline-ms 1000)
+  (let [[future asked] (ask-async {"a" [(CompletableFuture.)] "b" [good]} :deadline-ms 3000)
         found (value future)]
     (is (= :ok (:status found)))
     (is (= [:net/timeout] (map :poz/error (:failures found))))
-    (is (= [500 true] [(:deadline-ms (first @asked)) (< 0 (long (:deadline-ms (second @asked))) 501)]))))
+    (is (= [1500 true] [(:deadline-ms (first @asked)) (< 0 (long (:deadline-ms (second @asked))) 1501)]))))
 
 (deftest all-hang
-  (let [[found asked] (ask {"a" [(CompletableFuture.)] "b" [(CompletableFuture.)]} :deadline-ms 100)]
-    (is (= [:net/timeout ["a" "b"]] [(:poz/error found) asked]))
-    (is (= [:net/timeout :net/timeout] (map :poz/error (:failures found))))))
+  (let [[found asked] (ask {"a" [(CompletableFuture.)] "b" [(CompletableFuture.)]} :deadline-ms 300)]
+    (is (= [:net/timeout "a"] [(:poz/error found) (first asked)]))
+    (is (= #{:net/timeout} (set (map :poz/error (:failures found)))))))
 
 ;; Work
 
@@ -125,7 +125,7 @@
     (is (= [:ok ["a" "b"]] (told (ask {"a" [(work-wanted 200)] "b" [good]}))))
     (is (= [:wire/work-required ["a"]] (told (ask {"a" [(work-wanted 1)]} :max-difficulty 0)))))
   (testing "in time"
-    (let [[found] (ask {"a" [(work-wanted 200)]} :max-difficulty 255 :deadline-ms 500)]
+    (let [[found] (ask {"a" [(work-wanted 200)]} :max-difficulty 255 :deadline-ms 2000)]
       (is (= [:wire/work-required "200 zero bits were not found in time"] ((juxt :poz/error :rule) found)))))
   (testing "and not for ever"
     (is (= [:wire/work-required ["a" "a" "a" "a"]] (told (ask {"a" [(work-wanted 1)]}))))))
