@@ -113,6 +113,11 @@
   ^Bytes [& parts]
   (join parts))
 
+(defn uint
+  "The number, 0 or more, that the bytes of `b` write, big-endian; of at most 7 bytes."
+  [b]
+  (reduce #(+ (* 256 (long %1)) (long (nth b %2))) 0 (range (count b))))
+
 (defn ->hex
   "The lower-case hex digits of `b`."
   ^String [^Bytes b]

@@ -108,6 +108,19 @@
    :wire/not-found {:anomaly :unknown :doc "nothing is held under that name" :fix "Check the name, and which server is asked."}
    :wire/work-required {:anomaly :busy :doc "the server asks for proof of work" :fix "Solve the challenge and ask again."}
    :wire/busy {:anomaly :busy :doc "too much to do at present" :fix "Wait, then ask again."}
+   :wire/unreadable {:anomaly :refused :doc "the server could not read the request" :fix "Check the version of both sides, and which port was meant."}
+   :wire/rejected {:anomaly :refused :doc "the server says no" :fix "See what it says; poz verify tells whether a record holds."}
+   :wire/conflict {:anomaly :conflict :doc "the update does not follow what the server holds" :fix "Get the record from the server, and begin from that."}
+   :wire/failed {:anomaly :fault :doc "the server has a defect" :fix "Ask another server, or its operator."}
+   :wire/other-id {:anomaly :invalid :doc "the response is to another request" :fix "The server is at fault: ask another."}
+   :client/no-server {:anomaly :unknown :doc "there is no server to ask" :fix "Name one."}
+   :answer/other-record {:anomaly :invalid :doc "the answer is another record than the one asked for" :fix "The server is at fault or lies: ask another."}
+   :answer/other-sections {:anomaly :invalid :doc "the answer has a section that does not belong there" :fix "The server is at fault: ask another."}
+   :answer/no-entry {:anomaly :invalid :doc "the record has no live entry of the handle asked for" :fix "The server is at fault or lies: ask another."}
+   :answer/other-provider {:anomaly :invalid :doc "the entry is by another provider than the one asked for" :fix "Check which provider has that domain; ask another server."}
+   :answer/superseded {:anomaly :invalid :doc "only an earlier delegation of the provider carries the entry" :fix "Ask for the entry to be issued again, or accept :superseded."}
+   :answer/other-entry {:anomaly :invalid :doc "the entry is another than the one asked for" :fix "Ask the provider."}
+   :answer/other-serials {:anomaly :invalid :doc "what the server says it holds is not what was submitted" :fix "Ask the server again what it holds."}
    :net/unreachable {:anomaly :unreachable :doc "no connection to the server" :fix "Check host and port, and whether it runs."}
    :net/timeout {:anomaly :unreachable :doc "no answer in time" :fix "Ask again later, or give it more time."}
    :net/closed {:anomaly :unreachable :doc "the server closed the connection without an answer" :fix "Check the server's key, and which port was meant; else ask again later."}

@@ -15,11 +15,14 @@
    [poz.cli.make :as make]
    [poz.cli.master :as master]
    [poz.cli.options :as options]
+   [poz.cli.query :as query]
+   [poz.cli.submit :as submit]
    [poz.cli.support :as support]
    [poz.cli.tour :as tour]
    [poz.cli.zones :as zones]
    [poz.crypto :as crypto]
    [poz.error :as error]
+   [poz.net :as net]
    [poz.view.text :as text])
   (:import
    (java.io BufferedOutputStream Console FileDescriptor FileOutputStream PrintStream)
@@ -32,7 +35,8 @@
 (def commands
   "Every command, in the order of `poz --help`."
   (vec (concat tour/commands make/commands inspect/commands convert/commands
-         master/commands ceremony/commands zones/commands identities/commands insight/commands)))
+         master/commands ceremony/commands zones/commands identities/commands insight/commands
+         query/commands submit/commands)))
 
 (def ^:private by-name
   (into {} (map (juxt :name identity)) commands))
@@ -57,8 +61,14 @@
   (doseq [^String line lines] (.println stream line))
   (.flush stream))
 
-(defn- failure-json [{:poz/keys [anomaly error] :keys [message at path file]}]
-  (cond-> {:error (error/code error) :category anomaly :message message}
+(defn- server-failure [{:keys [server message problem] :poz/keys [error]}]
+  (cond-> {:host (:host server) :port (:port server) :error (error/code error) :message message}
+    problem (assoc :problem problem)))
+
+(defn- failure-json [{:poz/keys [anomaly error] :keys [message at path file failures] :as a}]
+  (cond-> (merge {:error (error/code error) :category anomaly :message message}
+            (select-keys a [:problem :held]))
+    (seq failures) (assoc :servers (map server-failure failures))
     at (assoc :at at)
     (seq path) (assoc :path path)
     file (assoc :file file)
@@ -127,6 +137,7 @@
    :stderr (utf8-stream FileDescriptor/err)
    :now #(System/currentTimeMillis)
    :random crypto/random-bytes
+   :exchange net/exchange-async
    :getenv #(System/getenv ^String %)
    :ask (ask-console)
    :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})

@@ -67,6 +67,10 @@
     (is (= :none (nth b 3 :none) (nth b -1 :none)))
     (are [i] (thrown-with-msg? IndexOutOfBoundsException #"byte -?\d+ of 3" (nth b i)) 3 -1)))
 
+(deftest numbers
+  (are [n hex] (= n (bytes/uint (bytes/hex-> hex)))
+    0 "", 0 "00", 255 "ff", 256 "0100", 72057594037927935 "ffffffffffffff"))
+
 (deftest slices-within-bounds-only
   (let [b (bytes/hex-> "00010203")]
     (is (= (bytes/hex-> "0102") (bytes/slice b 1 3)))

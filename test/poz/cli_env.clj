@@ -11,7 +11,8 @@
    [clojure.string :as str]
    [poz.bytes :as bytes]
    [poz.crypto :as crypto]
-   [poz.main :as main])
+   [poz.main :as main]
+   [poz.net :as net])
   (:import
    (java.io ByteArrayInputStream ByteArrayOutputStream File PrintStream)
    (java.nio.file Files LinkOption)
@@ -51,6 +52,7 @@
                  :stdout (stream out) :stderr (stream err)
                  :now (constantly (or at now))
                  :random (random (or seed "seed"))
+                 :exchange net/exchange-async
                  :sealing {:memory-kib 8192 :passes 1 :lanes 1}
                  :getenv (or getenv {})
                  :ask (when ask (fn [_] (let [[a] @answers] (swap! answers rest) a)))

@@ -253,7 +253,7 @@
     :examples ["poz merge from-ann.txt from-bob.txt --out draft.txt"]}
    {:name "status" :args "DRAFT" :arity [1 1] :group "Ceremony" :run status
     :summary "say who has signed and who is still needed"
-    :doc "Says who has signed a draft, what that sums to, and who is still needed. Exit code 1 while it is not complete."
+    :doc "Says who has signed a draft, what that sums to, and who is still needed. Exit code 1 while it is not complete. Of a server: poz server status."
     :examples ["poz status draft.txt"]}
    {:name "apply" :args "DRAFT" :arity [1 1] :group "Ceremony" :run apply-draft
     :summary "make a record of a complete draft"

@@ -1,5 +1,5 @@
 (ns poz.cli.identities
-  "`poz request`, `attest`, `accept`: a handle from a provider, by files. And `poz login`: a
+  "`poz request`, `attest`, `accept`: a handle from a provider, by files or from its server. And `poz login`: a
   site's challenge, the response of a group's keys, the check.
 
   Requests, entries, challenges and responses travel in text form, each under a label of
@@ -9,6 +9,8 @@
    [poz.auth :as auth]
    [poz.bytes :as bytes]
    [poz.cli.holder :as holder]
+   [poz.cli.network :as network]
+   [poz.cli.submit :as submit]
    [poz.cli.support :as support]
    [poz.codec :as codec]
    [poz.error :as error]
@@ -54,21 +56,58 @@
   (holder/sign-each request ring (delegates record) (constantly true)
     (fn [r index secret] (issue/sign-request r record authority-hash index secret {:random (random 32)}))))
 
-(defn- request [{[file word] :args {:keys [provider proof continue] :as options} :options :keys [env]}]
+(defn- asked-entry [address record provider-hash]
+  (-> {:authority-domain (:domain address) :path (:path address) :user-handle (:handle address)}
+    (issue/entry (record/original-hash record) provider-hash)
+    (dissoc :authority-signatures)))
+
+(defn- write-issued
+  "Writes the entry that a server has issued."
+  [options env]
+  (fn [entry server]
+    (write-item :entry entry options env
+      {:exit 0 :err [(str "entry " (text/escape (address/of-entry entry)) ", verified; answered by " (network/server-label server))]
+       :json (when (not= "-" (:out options))
+               [{:status :issued :file (:out options) :issue-hash (:hash (identity/statement entry))
+                 :server (network/server-json server)}])})))
+
+(defn- write-request [word {:keys [value signed]} options env]
+  (write-item :request value options env
+    {:exit 0 :err [(str "request for " word) (signed-note signed)]
+     :json (when (not= "-" (:out options)) [{:file (:out options) :signed signed}])}))
+
+(defn- make-request
+  "Signs a request with the keys of the holder's `file`; `{:value :signed}`, or an anomaly."
+  [file address provider {:keys [proof continue] :as options} env]
+  (with-holder file options env
+    (fn [record ring]
+      (holder/attempt->
+        (if continue
+          (read-item :request continue env)
+          (issue/request record address (support/now options env) (bytes/utf8 (or proof ""))))
+        #(signed-request % record ring (record/original-hash provider) env)))))
+
+(defn- send-request
+  "Sends a request that holds, and that all have signed who must."
+  [{:keys [value]} provider options env]
+  (let [judged (issue/check-request value (record/original-hash provider) (support/now options env))]
+    (if (= :valid (:outcome judged))
+      (submit/ask-provider {:type :submit-request :request value} provider options env (write-issued options env))
+      (issue/request-refusal judged))))
+
+(defn- asked-later [file address provider {:keys [ticket] :as options} env]
+  (holder/attempt-> (support/read-record file env)
+    #(submit/ask-provider {:type :request-status :ticket ticket :asked (asked-entry address % (record/original-hash provider))}
+       provider options env (write-issued options env))))
+
+(defn- request [{[file word] :args {:keys [provider server ticket] :as options} :options :keys [env]}]
   (if-let [address (address/parse word)]
     (holder/attempt-> (support/read-record provider env)
       (fn [p]
-        (with-holder file options env
-          (fn [record ring]
-            (holder/attempt->
-              (if continue
-                (read-item :request continue env)
-                (issue/request record address (support/now options env) (bytes/utf8 (or proof ""))))
-              #(signed-request % record ring (record/original-hash p) env)
-              (fn [{:keys [value signed]}]
-                (write-item :request value options env
-                  {:exit 0 :err [(str "request for " word) (signed-note signed)]
-                   :json (when (not= "-" (:out options)) [{:file (:out options) :signed signed}])})))))))
+        (if ticket
+          (asked-later file address p options env)
+          (holder/attempt-> (make-request file address p options env)
+            #(if server (send-request % p options env) (write-request word % options env))))))
     (holder/usage "request" word " is not an address such as alice@social.example")))
 
 (defn- entry-to-sign [file provider options env]
@@ -179,11 +218,15 @@
   "The commands of this namespace."
   [{:name "request" :args "FILE ADDRESS" :arity [2 2] :group "Identity" :run request
     :summary "ask a provider for a handle"
-    :doc "Asks the provider of ADDRESS for the handle, signed by the Identity delegation of FILE. Where several keys must sign, the next one continues the request."
+    :doc (str "Asks the provider of ADDRESS for the handle, signed by the Identity delegation of FILE. Where several keys must sign, "
+           "the next one continues the request. With --server it is sent, and what is written is the entry; exit code 4 where "
+           "the provider holds it for later, which prints a ticket.")
     :options (into [{:name "provider" :arg "FILE" :doc "the provider's record" :required true}
                     {:name "proof" :arg "TEXT" :doc "what the provider's policy wants"}
-                    {:name "continue" :arg "REQUEST" :doc "sign this request further"}] signing-options)
-    :examples ["poz request alice.poz alice@social.example --provider social.poz --out request.txt"]}
+                    {:name "continue" :arg "REQUEST" :doc "sign this request further"}]
+               cat [submit/request-options signing-options])
+    :examples ["poz request alice.poz alice@social.example --provider social.poz --out request.txt"
+               "poz request alice.poz alice@social.example --provider social.poz --server poz.social.example --out entry.txt"]}
    {:name "attest" :args "REQUEST PROVIDER" :arity [2 2] :group "Identity" :run attest
     :summary "issue an identity entry, as a provider"
     :doc "Checks a request and issues the entry with the keys of PROVIDER. Where several keys must sign, the next one signs the entry: poz attest ENTRY PROVIDER. Exit code 1 while it is not complete."

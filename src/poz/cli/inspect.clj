@@ -22,16 +22,13 @@
 
 (set! *warn-on-reflection* true)
 
-(defn- view-options [{:keys [color]} {:keys [width]}]
-  (cond-> {:color (boolean color)} width (assoc :width width)))
-
 ;; ## show, dump
 
 (defn- show [{[file] :args :keys [options env]}]
   (let [r (support/read-record file env)]
     (if (error/anomaly? r)
       r
-      {:exit 0 :out (tree/show r (assoc (view-options env options) :key-hash signing/key-hash))
+      {:exit 0 :out (tree/show r (assoc (support/view-options env options) :key-hash signing/key-hash))
        :json [{:file file :record (dissoc r :private-key-map)}]})))
 
 (defn- dump [{[file] :args {:keys [full] :as options} :options :keys [env]}]
@@ -41,7 +38,7 @@
       (let [plain (record/dearmor b)
             r (if (error/anomaly? plain) plain (record/decode plain))]
         {:exit (if (error/anomaly? r) (support/exit-code r) 0)
-         :out (dump/dump b (cond-> (view-options env options) full (assoc :full true)))
+         :out (dump/dump b (cond-> (support/view-options env options) full (assoc :full true)))
          :json [(cond-> {:file file :outcome (if (error/anomaly? r) :malformed :well-formed)}
                   (error/anomaly? r) (assoc :error (error/code (:poz/error r)) :at (:at r) :message (:message r)))]}))))
 
@@ -106,7 +103,7 @@
     (or (support/first-anomaly providers)
       (let [now (support/now options env)
             results (mapv #(verify-file % env then policy {:now now :providers providers}) args)
-            view (assoc (view-options env options) :steps (boolean steps))]
+            view (assoc (support/view-options env options) :steps (boolean steps))]
         {:exit (worst-exit results)
          :out (mapcat #(file-lines % view) results)
          :json (map file-json results)}))))

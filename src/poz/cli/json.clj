@@ -29,4 +29,5 @@
 (defn line
   "The map `m` as one line of JSON, with `version` first."
   [m]
-  (json/write-str (into (array-map "version" version) (plain m)) :escape-slash false))
+  (let [rest-of (json/write-str (plain m) :escape-slash false)]
+    (str "{\"version\":" version (when (seq m) ",") (subs rest-of 1))))

@@ -11,7 +11,8 @@
 
   `env` holds every effect: `:in`, `:stdout` (streams), `:now` and `:random` (functions),
   `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`, and
-  `:sealing`, options for `poz.keyring/seal` where its defaults will not do."
+  `:sealing`, options for `poz.keyring/seal` where its defaults will not do, and `:exchange`, what
+  carries requests to servers (`poz.net/exchange-async`)."
   (:require
    [clojure.string :as str]
    [poz.bytes :as bytes]
@@ -33,7 +34,7 @@
    [5 "unreachable" [:unreachable :busy]]
    [6 "refused by a server" [:refused]]
    [7 "sources disagree, a rollback or a fork" [:conflict]]
-   [70 "a defect in poz" [:fault]]])
+   [70 "a defect, in poz or in a server" [:fault]]])
 
 (def ^:private exit-by-category
   (into {} (mapcat (fn [[code _ categories]] (map #(vector % code) categories))) exit-codes))
@@ -65,6 +66,11 @@
   "`--width COLUMNS`."
   {:name "width" :arg "COLUMNS" :doc "columns of the terminal (80)"
    :parse #(let [n (parse-long %)] (when (and n (<= 60 n 1000)) n))})
+
+(defn view-options
+  "The options of a view for a person: colour and width."
+  [{:keys [color]} {:keys [width]}]
+  (cond-> {:color (boolean color)} width (assoc :width width)))
 
 (defn now
   "The present time: that of `--at`, else the clock's."

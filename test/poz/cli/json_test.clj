@@ -2,7 +2,7 @@
   (:require
    [clojure.data.json :as json]
    [clojure.string :as str]
-   [clojure.test :refer [are deftest is]]
+   [clojure.test :refer [are deftest is testing]]
    [poz.bytes :as bytes]
    [poz.cli.json :as cli-json]
    [poz.verdicts :as v]))
@@ -25,6 +25,11 @@
 
 (deftest a-line-has-a-version-first
   (is (= "{\"version\":1,\"file\":\"a/b.poz\"}" (cli-json/line {:file "a/b.poz"})))
+  (is (= "{\"version\":1}" (cli-json/line {})))
+  (testing "however many keys there are"
+    (let [m (into {} (map (fn [i] [(str "k" i) i])) (range 40)) line (cli-json/line m)]
+      (is (str/starts-with? line "{\"version\":1,"))
+      (is (= (assoc m "version" 1) (json/read-str line)))))
   (is (= cli-json/version (get (json/read-str (cli-json/line {})) "version"))))
 
 (deftest a-line-is-one-line-whatever-is-in-it

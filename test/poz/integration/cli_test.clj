@@ -8,6 +8,7 @@
    [clojure.test :refer [deftest is testing]]
    [poz.bytes :as bytes]
    [poz.cli-env :as env]
+   [poz.client-world :as w]
    [poz.record :as record])
   (:import
    (java.io File)
@@ -97,3 +98,17 @@
   (let [{:keys [exit out err]} (poz "verify" "--at" "2026-11-01T00:00:00Z" "--at" "2026-11-01T00:00:00Z" "-")]
     (is (= [2 ""] [exit out]))
     (is (str/includes? err "--at is given twice"))))
+
+(deftest servers-are-asked
+  (w/with-authority {}
+    (fn [{:keys [ports provider]}]
+      (let [server (str "127.0.0.1:" (:plain ports)) hash (bytes/->hex (w/hash-of provider))
+            at ["--at" (str w/now)]]
+        (testing "a record, privately with the key that is learnt in the open"
+          (let [{:keys [exit err] :as result} (apply poz "query" "social.example" "--server" server "--hash" hash "--json" at)
+                {:keys [proven outcome server]} (first (json-lines result))]
+            (is (= [0 true "valid" (:query ports)] [exit proven outcome (:port server)]) err)))
+        (testing "what is not held has its exit code"
+          (let [{:keys [exit err] :as result} (apply poz "query" (apply str (repeat 64 "0")) "--server" server "--json" at)]
+            (is (= 4 exit) err)
+            (is (= "wire/not-found" (:error (first (json-lines result)))))))))))

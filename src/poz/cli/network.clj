@@ -1,0 +1,113 @@
+(ns poz.cli.network
+  "What the commands that ask servers share: who to ask, with which key, and how to say who
+  answered.
+
+  A server is named by `--server`, its Noise key by the `--key` at the same place. Where only the
+  host is known, `--hash` names the server's own record: its Service Zone, asked for in the
+  open and verified, has the key."
+  (:require
+   [clojure.string :as str]
+   [poz.bytes :as bytes]
+   [poz.cli.holder :as holder]
+   [poz.cli.support :as support]
+   [poz.client :as client]
+   [poz.error :as error]))
+
+(set! *warn-on-reflection* true)
+
+;; ## Options
+
+(defn- parse-port [s]
+  (when-let [n (some-> s parse-long)] (when (< 0 (long n) 65536) n)))
+
+(defn parse-server
+  "\"HOST\", \"HOST:PORT\" or \"[ADDRESS]:PORT\" as `{:host :port}`; nil where it is none."
+  [s]
+  (when-let [[_ bracketed host port] (re-matches #"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@\[\]]+))(?::(\d{1,5}))?" s)]
+    (when (or (nil? port) (parse-port port))
+      (cond-> {:host (or bracketed host)} port (assoc :port (parse-port port))))))
+
+(defn parse-hash
+  "64 hex digits as a byte string; nil for anything else."
+  [s]
+  (when (re-matches #"[0-9a-fA-F]{64}" s) (bytes/hex-> s)))
+
+(def server-option
+  "`--server HOST[:PORT]`."
+  {:name "server" :arg "HOST[:PORT]" :many true :parse parse-server
+   :doc "a server to ask; where it does not answer, the next one"})
+
+(def key-option
+  "`--key HEX`."
+  {:name "key" :arg "HEX" :many true :parse parse-hash
+   :doc "the Noise key of the server at the same place: ask it privately"})
+
+(def deadline-option
+  "`--deadline SECONDS`."
+  {:name "deadline" :arg "SECONDS" :doc "how long to try, all servers together (10)"
+   :parse #(let [n (parse-long %)] (when (and n (<= 1 n 3600)) n))})
+
+;; ## Servers
+
+(defn servers
+  "The servers that the options name, in their order; or an anomaly."
+  [command {:keys [server key]}]
+  (cond
+    (empty? server) (holder/usage command "--server is required")
+    (and (seq key) (not= (count key) (count server))) (holder/usage command "give a --key for each --server, or none")
+    :else (vec (map-indexed (fn [i s]
+                              (let [k (get key i)]
+                                (cond-> (assoc s :priority i :encryption (if k :noise-nk :none)) k (assoc :public-key k))))
+                 server))))
+
+(defn client-options
+  "The options of the client for `servers`."
+  [servers {:keys [deadline] :as options} {:keys [random exchange] :as env}]
+  (cond-> {:servers servers :now (support/now options env) :random random :exchange exchange}
+    deadline (assoc :deadline-ms (* 1000 (long deadline)))))
+
+(defn- last-resort
+  "The server, to be asked after all others."
+  [server]
+  (update server :priority + 65536))
+
+(defn private-servers
+  "The servers with a Noise key that `record`, which is verified, names for the service `type`:
+  those whose host is among `named`; if there are none, the `named` hosts with their ports and
+  keys, since the record may know them by other names, and then its own. Or an anomaly."
+  [record type named]
+  (let [found (filterv :public-key (client/servers-of record type))
+        hosts (into #{} (map :host) named)
+        same (filterv (comp hosts :host) found)]
+    (cond
+      (seq same) same
+      (seq found) (into (vec (for [host hosts, server found] (assoc server :host host))) (map last-resort) found)
+      :else (error/anomaly :client/no-server
+              {:rule (str "the Service Zone names no host with a Noise key for " (str/upper-case (name type)))}))))
+
+(defn learnt-servers
+  "The servers with a Noise key that the record with the original hash `hash` names, which the
+  `named` servers are asked for in the open; or an anomaly."
+  [named hash type options env]
+  (holder/attempt->
+    (client/query {:type :zones :subject {:hash hash} :zones [:service]} (client-options named options env))
+    (fn [{:keys [record fallen]}]
+      (private-servers (cond-> record (:service fallen) (dissoc :service-zone)) type named))))
+
+;; ## Words
+
+(defn server-label
+  "The server, for a person."
+  [{:keys [host port encryption]}]
+  (str host ":" port (if (= :noise-nk encryption) ", privately" ", in the open")))
+
+(defn failure-lines
+  "What the servers that were asked in vain said."
+  [failures]
+  (for [{:keys [server message]} failures]
+    (str (:host server) ":" (:port server) ": " message)))
+
+(defn server-json
+  "The server as `--json` shows it."
+  [server]
+  (select-keys server [:host :port :encryption :public-key]))
