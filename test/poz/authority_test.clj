@@ -3,6 +3,7 @@
   (:require
    [clojure.test :refer [deftest is testing]]
    [poz.authority :as authority]
+   [poz.authority.operator :as operator]
    [poz.bytes :as bytes]
    [poz.crypto :as crypto]
    [poz.identity :as identity]
@@ -128,10 +129,10 @@
         {:keys [status payload]} (ask w (+ t0 100) {:type :submit-request :payload (request-for alice (+ t0 100))})]
     (is (= :pending status))
     (is (= :pending (:status (ask w (+ t0 110) {:type :request-status :payload payload}))))
-    (is (= [payload] (map :ticket (authority/pending (:store w)))))
-    (is (true? (authority/decide-ticket! (:store w) payload :approved "")))
+    (is (= [payload] (map :ticket (operator/pending (:store w)))))
+    (is (= (hash-of (:record alice)) (:user (operator/approve! (:store w) (:config w) payload (+ t0 115)))))
     (is (= :ok (:status (ask w (+ t0 120) {:type :request-status :payload payload}))))
-    (is (= [] (vec (authority/pending (:store w)))))
+    (is (= [] (vec (operator/pending (:store w)))))
     (is (= :not-found (:status (ask w (+ t0 120) {:type :request-status :payload (bytes/zeros 16)})))))
   (let [w (world (constantly {:reject "no such employee"}))
         {:keys [status payload]} (ask w (+ t0 100) {:type :submit-request :payload (request-for alice (+ t0 100))})]
