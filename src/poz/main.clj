@@ -14,7 +14,9 @@
    [poz.cli.json :as json]
    [poz.cli.make :as make]
    [poz.cli.master :as master]
+   [poz.cli.operator :as operator]
    [poz.cli.options :as options]
+   [poz.cli.serve :as serve]
    [poz.cli.support :as support]
    [poz.cli.tour :as tour]
    [poz.cli.zones :as zones]
@@ -24,7 +26,8 @@
   (:import
    (java.io BufferedOutputStream Console FileDescriptor FileOutputStream PrintStream)
    (java.lang.reflect Method)
-   (java.nio.charset StandardCharsets))
+   (java.nio.charset StandardCharsets)
+   (sun.misc Signal SignalHandler))
   (:gen-class))
 
 (set! *warn-on-reflection* true)
@@ -32,7 +35,9 @@
 (def commands
   "Every command, in the order of `poz --help`."
   (vec (concat tour/commands make/commands inspect/commands convert/commands
-         master/commands ceremony/commands zones/commands identities/commands insight/commands)))
+         master/commands ceremony/commands zones/commands identities/commands
+         serve/commands operator/commands
+         insight/commands)))
 
 (def ^:private by-name
   (into {} (map (juxt :name identity)) commands))
@@ -121,6 +126,15 @@
   ^PrintStream [descriptor]
   (PrintStream. (BufferedOutputStream. (FileOutputStream. ^FileDescriptor descriptor)) false StandardCharsets/UTF_8))
 
+(defn- until-told
+  "Waits until somebody wants the process to end, by SIGTERM or SIGINT."
+  []
+  (let [told (promise)
+        handler (reify SignalHandler (handle [_ _] (deliver told true)))]
+    (doseq [signal ["TERM" "INT"]]
+      (Signal/handle (Signal. signal) handler))
+    @told))
+
 (defn- environment []
   {:in System/in
    :stdout (utf8-stream FileDescriptor/out)
@@ -129,6 +143,7 @@
    :random crypto/random-bytes
    :getenv #(System/getenv ^String %)
    :ask (ask-console)
+   :until-told until-told
    :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})
 
 (defn -main

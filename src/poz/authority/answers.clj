@@ -140,7 +140,7 @@
   [{:keys [^Cache cache versions]} {:keys [bytes contract]}]
   (when cache
     (when-let [k (request-key bytes)]
-      (when (contains? (asked-on contract) (first k))
+      (when (contains? (asked-on contract) (nth k 0))
         (when-let [^Answer answer (.getIfPresent cache k)]
           (if (holds? versions answer)
             (with-id (.-response answer) bytes)

@@ -84,6 +84,11 @@
 (defn- decided [ticket found decision reason]
   (state/put-ticket ticket (assoc found :decision decision :reason reason)))
 
+(defn- under-its-domain
+  "`config` for a request that was held: that its domain is the provider's was checked then."
+  [config {:keys [authority-domain]}]
+  (assoc config :domains {authority-domain (:provider config)}))
+
 (defn- freed
   "The reservation of what `found` asks for. Where the former owner's entry stands in its way,
   the provider denies that too: `{:after :changes :denied}`."
@@ -107,7 +112,8 @@
   (transaction/transact! store
     (fn [read]
       (let [found (open-ticket read ticket)
-            {:keys [after changes denied]} (when-not (error/anomaly? found) (freed config found read now))]
+            {:keys [after changes denied]} (when-not (error/anomaly? found)
+                                             (freed (under-its-domain config (:request found)) found read now))]
         (cond
           (error/anomaly? found) found
           (error/anomaly? after) after

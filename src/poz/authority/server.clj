@@ -103,12 +103,11 @@
   "The bytes of the response to a request `{:bytes :contract :address}`, where the contract is
   `:plain`, `:query` or `:submit`. Never throws."
   [server {b :bytes :as asked}]
-  (or (ready server asked)
-    (let [found (try (error/attempt #(decided server asked))
-                     (catch Throwable t (defect! server t)))]
-      (if (error/anomaly? found)
-        (failure-bytes server nil (told found (id-of b)))
-        found))))
+  (let [found (try (error/attempt #(or (ready server asked) (decided server asked)))
+                   (catch Throwable t (defect! server t)))]
+    (if (error/anomaly? found)
+      (failure-bytes server nil (told found (id-of b)))
+      found)))
 
 (defn server
   "What `handle` and `ready` take, of

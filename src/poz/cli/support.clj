@@ -10,8 +10,9 @@
        :bytes b}        ; or: raw bytes for standard output
 
   `env` holds every effect: `:in`, `:stdout` (streams), `:now` and `:random` (functions),
-  `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`, and
-  `:sealing`, options for `poz.keyring/seal` where its defaults will not do."
+  `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`,
+  `:until-told` (waits until the process is to end), and `:sealing`, options for
+  `poz.keyring/seal` where its defaults will not do."
   (:require
    [clojure.string :as str]
    [poz.bytes :as bytes]
