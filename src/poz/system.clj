@@ -153,13 +153,13 @@
     (ThreadPoolExecutor. n n 0 TimeUnit/MILLISECONDS (ArrayBlockingQueue. (int queue)) (daemons))))
 
 (defn- load-of
-  "The share of what the threads and their queue take, or of the connections, that is in use:
-  the greater of the two."
+  "The share of what the threads and their queue take, or of the connections, that is in use
+  beside the one request that asks: the greater of the two."
   [{:keys [connections]} ^ThreadPoolExecutor executor listeners]
   (let [waiting (.getQueue executor)
         room (+ (.getMaximumPoolSize executor) (.size waiting) (.remainingCapacity waiting))]
     (transduce (map (fn [{:keys [open]}] (/ (long (open)) (long connections))))
-      max (/ (+ (.getActiveCount executor) (.size waiting)) room)
+      max (/ (max 0 (dec (+ (.getActiveCount executor) (.size waiting)))) room)
       (vals listeners))))
 
 (def ^:private port-options

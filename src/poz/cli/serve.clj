@@ -13,9 +13,7 @@
    [poz.system.config :as config]
    [poz.system.dns :as dns]
    [poz.system.keys :as keys]
-   [poz.view.text :as text])
-  (:import
-   (java.io PrintStream)))
+   [poz.view.text :as text]))
 
 (set! *warn-on-reflection* true)
 
@@ -78,9 +76,8 @@
   {:event "ready" :domains domains :hostname hostname :ports ports :original-hash hash :noise-key noise-key
    :dns (dns-lines running)})
 
-(defn- say! [^PrintStream stream lines]
-  (doseq [^String line lines] (.println stream line))
-  (.flush stream))
+(defn- say! [stream lines]
+  (files/write-file! "-" (bytes/utf8 (str/join (map #(str % "\n") lines))) stream {}))
 
 (defn- notes [{:keys [warnings config]}]
   (let [{:keys [host data]} config]
