@@ -103,7 +103,7 @@
   (let [config (configuration options (if (seq args) {:domains args} {}) env)
         config (if (or (error/anomaly? config) (nil? (:data config))) config (with-passphrase config env))
         running (if (error/anomaly? config) config
-                    (system/start (merge (select-keys env [:now :random]) {:sealing (or (:sealing env) {})} config)))]
+                    (system/start (merge config (select-keys env [:now :random :sealing]))))]
     (if (error/anomaly? running) running (until-stopped running options env))))
 
 (def commands
