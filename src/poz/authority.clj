@@ -156,8 +156,10 @@
           (rejected (:reject decision)))))))
 
 (defn- submit-request [{request :payload} {:keys [provider] :as config} read {:keys [now] :as facts}]
-  (let [{:keys [outcome record] :as judged} (issue/check-request request provider now)]
+  (let [{:keys [outcome record] :as judged} (issue/check-request request provider now)
+        private (when record (update/not-public record))]
     (cond
+      private {:failure private}
       (not= :valid outcome) {:failure (issue/request-refusal judged)}
       (not (normal? request)) (rejected "the handle is not in Unicode's normal form C")
       :else (by-policy config request record read facts))))

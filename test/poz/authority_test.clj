@@ -239,3 +239,15 @@
         before @(:content (:store w))]
     (is (= :accepted (:status (ask w (+ t0 500) (submit :submit-signed record)))))
     (is (= before @(:content (:store w))) "and changes nothing")))
+
+(deftest a-request-with-private-sections-is-refused-and-not-kept
+  (let [w (world (constantly :hold))
+        before @(:content (:store w))
+        {:keys [secret record]} alice
+        file (record/encode (assoc record :key-names [{:key 0 :name "my secret name"}]))
+        request (-> (issue/request record {:handle "alice" :domain "social.example" :path []} (+ t0 100) bytes/empty)
+                  (assoc :record file)
+                  (issue/sign-request record (hash-of (:record social)) 0 secret))
+        {:keys [status payload]} (ask w (+ t0 100) {:type :submit-request :payload request})]
+    (is (= [:rejected "update/not-public"] [status (:code payload)]))
+    (is (= before @(:content (:store w))))))
