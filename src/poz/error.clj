@@ -161,6 +161,7 @@
 
    :system/config {:anomaly :usage :doc "the configuration of the server makes no sense" :fix "See poz serve --help."}
    :system/keys {:anomaly :unknown :doc "the keyring file is not one that a server made" :fix "Use the server.poz of this data folder."}
+   :system/keys-missing {:anomaly :unknown :doc "there is a keyring file of an authority, but not the server's own, server.poz" :fix "Bring server.poz back; or move the others away, to begin anew."}
    :system/record-missing {:anomaly :unknown :doc "the store does not hold the record that the keyring file belongs to" :fix "Was the store moved or emptied? Bring it back; do not begin anew under the same keys."}
    :system/listen {:anomaly :unknown :doc "a port is not to be had" :fix "Is another server running? Choose another port."}
 

@@ -105,6 +105,8 @@
   "New keys, written to the data folder if there is one, and their record in the store first: so
   the files are there only for a record that is."
   [{:keys [data sealing now random] :as config} store]
+  (when-let [found (some-> data keys/remains)]
+    (error/fail! :system/keys-missing {:found found}))
   (let [phrase (when data (fail-if! (passphrase config)))
         made (keys/fresh random (now))]
     (installed! store (:record (:keys made)) (now))

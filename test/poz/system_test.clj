@@ -141,6 +141,38 @@
   (is (= :system/config (:poz/error (system/start (merge base in-memory {:nope 1})))))
   (is (= :file/unreadable (:poz/error (system/start (merge base {:data "/proc/nope"}))))))
 
+(deftest a-first-start-that-was-cut-short
+  (cli/with-folder
+    (fn [at]
+      (let [options (merge base {:data (at "data")})]
+        (system/stop (system/start options))
+        (io/delete-file (str (at "data") "/server.poz"))
+        (let [owner (cli/read-bytes (str (at "data") "/owner.poz"))
+              found (system/start options)]
+          (is (= :system/keys-missing (:poz/error found)))
+          (is (re-find #"owner.poz" (:message found)))
+          (is (= owner (cli/read-bytes (str (at "data") "/owner.poz")))))))))
+
+(deftest two-servers-share-a-store
+  (let [shared (store/memory)
+        options {:data nil :store shared :cache-ms 20 :now (constantly (+ t0 1000))}]
+    (with-system options
+      (fn [one _]
+        (with-system options
+          (fn [two _]
+            (let [alice (activate! one (constantly nil) (h/person "alice") "alice" (+ t0 1000))
+                  by-hash {:type :record :payload {:hash (h/hash-of (:record alice))}}
+                  later (h/serving alice 443 (+ t0 1001))
+                  at-two #(:payload (ask two :query by-hash))
+                  end (+ (System/nanoTime) 30000000000)]
+              (is (= (h/update-of alice) (at-two)))
+              (is (= :ok (:status (ask one :submit {:type :submit :payload (h/update-of later)}))))
+              (is (= (h/update-of later) (:payload (ask one :query by-hash))) "at once where it was submitted")
+              (is (loop []
+                    (or (= (h/update-of later) (at-two))
+                      (when (< (System/nanoTime) end) (recur))))
+                "a little later elsewhere"))))))))
+
 ;; Under way
 
 (defn- gated

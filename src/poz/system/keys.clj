@@ -41,6 +41,13 @@
   [folder]
   (files/exists? (server-file folder)))
 
+(defn remains
+  "The path of a keyring file that is in `folder` although the server's own is not, or nil: then
+  keys were lost, or a first start was cut short."
+  [folder]
+  (when-not (exist? folder)
+    (first (filter files/exists? (map #(path folder (first %)) held)))))
+
 ;; ## Making
 
 (defn- with-private-keys
