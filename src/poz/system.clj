@@ -213,27 +213,29 @@
   (.awaitTermination executor 10 TimeUnit/SECONDS)
   (when owned (store/close! store)))
 
+(defn- described
+  "The running system as `start` gives it."
+  [{:keys [domains hostname] :as config} {:keys [record noise]} server listeners warning stopped]
+  {:ports (update-vals listeners :port) :hash (record/original-hash record) :noise-key (:public-key noise)
+   :domains domains :hostname hostname :store (:store server) :authority (:config server)
+   :counters #(server/counters server) :load (:load server) :handle #(server/handle server %)
+   :warnings (if warning [warning] []) :config config :stopped stopped
+   :stop (fn [] @stopped nil)})
+
 (defn- running
-  "What `start` gives, once it listens; requests are answered from when the record is up to date."
-  [{:keys [domains hostname] kind :store :as config} store executor]
-  (let [owned (not (identical? kind store))
-        keys (keys! config store)
+  "Listens, then brings the record up to date, and from then on answers."
+  [{kind :store :as config} store executor]
+  (let [keys (keys! config store)
         listeners (volatile! {})
-        load #(load-of config executor @listeners)
-        server (server-of config store keys load)
+        server (server-of config store keys #(load-of config executor @listeners))
         serving (promise)
         handle #(if (realized? serving) (server/handle server %) (busy %))]
     (vreset! listeners (listen! config (:noise keys) executor handle))
     (try
-      (let [ports (update-vals @listeners :port)
-            warning (update-record! config (:store server) keys ports)
-            stopped (delay (close! store owned executor @listeners))]
+      (let [warning (update-record! config (:store server) keys (update-vals @listeners :port))]
         (deliver serving true)
-        {:ports ports :hash (record/original-hash (:record keys)) :noise-key (:public-key (:noise keys))
-         :domains domains :hostname hostname :store (:store server) :authority (:config server)
-         :counters #(server/counters server) :load load :handle handle
-         :warnings (if warning [warning] []) :config config :stopped stopped
-         :stop (fn [] @stopped nil)})
+        (described config keys server @listeners warning
+          (delay (close! store (not (identical? kind store)) executor @listeners))))
       (catch Throwable t (stop-all! @listeners) (throw t)))))
 
 (defn- open! [{:keys [data] kind :store :as config}]

@@ -1,5 +1,5 @@
 (ns poz.integration.processes
-  "`poz serve` as a process of its own, started quickly: the sources are compiled once into a
+  "`poz serve` as a process of its own, started quickly: the sources are compiled once, into a
   folder that vanishes with this JVM.
 
   - `(serve! words)` starts one and waits until it is ready: a server as `poz.asking` takes it,
@@ -17,7 +17,8 @@
    (java.nio.file Files)
    (java.nio.file.attribute FileAttribute)
    (java.util List)
-   (java.util.concurrent TimeUnit)))
+   (java.util.concurrent TimeUnit)
+   (java.util.jar JarEntry JarOutputStream)))
 
 (set! *warn-on-reflection* true)
 
@@ -35,28 +36,45 @@
     (throw (ex-info "A process did not end." {})))
   (.exitValue p))
 
-(defn- class-path [] (System/getProperty "java.class.path"))
+(defn- run-java! [& words]
+  (let [p (.start (doto (ProcessBuilder. ^List (vec (concat ["java"] jvm-options words)))
+                    (.redirectOutput ProcessBuilder$Redirect/DISCARD)
+                    (.redirectError ProcessBuilder$Redirect/DISCARD)))]
+    (await-exit p)))
 
-(def ^:private compiled
-  "The class path of what was compiled and all else."
+(defn- jar!
+  "A jar at `target` of all files in `folders`."
+  [^File target folders]
+  (with-open [out (JarOutputStream. (io/output-stream target))]
+    (doseq [^File folder folders, ^File file (file-seq folder) :when (.isFile file)]
+      (.putNextEntry out (JarEntry. (str (.relativize (.toPath folder) (.toPath file)))))
+      (io/copy file out)
+      (.closeEntry out))))
+
+(def ^:private program
+  "The arguments of java that start the program quickly: compiled, in a jar, and with an archive
+  of its classes as the JVM has them in memory, for which all must be in jars."
   (delay
-    (let [folder (.toFile (Files/createTempDirectory "poz-classes" (make-array FileAttribute 0)))
-          command (concat ["java"] jvm-options [(str "-Dclojure.compile.path=" folder) "-cp" (str folder ":" (class-path))
-                                                "clojure.main" "-e" "(compile 'poz.main)"])
-          p (.start (doto (ProcessBuilder. ^List (vec command))
-                      (.redirectOutput ProcessBuilder$Redirect/DISCARD)
-                      (.redirectError ProcessBuilder$Redirect/INHERIT)))]
+    (let [^File folder (.toFile (Files/createTempDirectory "poz-classes" (make-array FileAttribute 0)))
+          classes (doto (io/file folder "classes") .mkdir)
+          entries (str/split (System/getProperty "java.class.path") (re-pattern File/pathSeparator))
+          jar (io/file folder "poz.jar")
+          path (str/join File/pathSeparator (cons (str jar) (filter #(str/ends-with? % ".jar") entries)))
+          archive (str (io/file folder "poz.jsa"))]
       (.addShutdownHook (Runtime/getRuntime) (Thread. #(delete! folder)))
-      (when-not (zero? (long (await-exit p)))
+      (when-not (zero? (long (run-java! (str "-Dclojure.compile.path=" classes) "-cp" (str/join File/pathSeparator (cons (str classes) entries))
+                               "clojure.main" "-e" "(compile 'poz.main)")))
         (throw (ex-info "poz does not compile." {})))
-      (str folder ":" (class-path)))))
+      (jar! jar [classes (io/file "resources")])
+      (run-java! (str "-XX:ArchiveClassesAtExit=" archive) "-cp" path "poz.main" "tour")
+      [(str "-XX:SharedArchiveFile=" archive) "-cp" path "poz.main"])))
 
 (def ^:private environment
   "Sealing costs as little as it may: not what these tests are about."
   {"POZ_PASSPHRASE" "correct horse" "POZ_SEALING" "{:memory-kib 8192 :passes 1 :lanes 1}"})
 
 (defn- start! ^Process [prefix words]
-  (let [b (ProcessBuilder. ^List (vec (concat prefix ["java"] jvm-options ["-cp" @compiled "poz.main"] words)))]
+  (let [b (ProcessBuilder. ^List (vec (concat prefix ["java"] jvm-options @program words)))]
     (.putAll (.environment b) environment)
     (.start b)))
 
