@@ -167,12 +167,11 @@
 (def ^:private port-options
   {:plain :plain-port :query :query-port :submit :submit-port})
 
-(defn- listen-on [{:keys [host grace-ms random on-error] :as config} contract port static executor handle]
+(defn- listen-on [{:keys [host] :as config} contract port shared]
   (try
-    (net/start (cond-> {:contract contract :host host :port port :static static :executor executor :grace-ms grace-ms
-                        :random random :handler handle
-                        :limits (select-keys config [:connections :connections-per-address :exchange-ms :idle-ms])}
-                 on-error (assoc :on-error on-error)))
+    (net/start (merge shared (select-keys config [:host :grace-ms :random :on-error])
+                 {:contract contract :port port
+                  :limits (select-keys config [:connections :connections-per-address :exchange-ms :idle-ms])}))
     (catch IllegalArgumentException e (throw e))
     (catch Exception e
       (error/fail! :system/listen {:found (str host " " port " (" (ex-message e) ")")}))))
@@ -181,12 +180,13 @@
   (run! deref (mapv (fn [{:keys [stop]}] (future (stop))) (vals listeners))))
 
 (defn- listen!
-  "Contract → its listener, for those that have a port: all of them, or none."
-  [config static executor handle]
+  "Contract → its listener, for those that have a port: all of them, or none. `shared` are options
+  of `poz.net/start`."
+  [config shared]
   (reduce (fn [bound {:keys [contract]}]
             (let [port (config (port-options contract))]
               (if (not= :off port)
-                (try (assoc bound contract (listen-on config contract port static executor handle))
+                (try (assoc bound contract (listen-on config contract port shared))
                      (catch Throwable t (stop-all! bound) (throw t)))
                 bound)))
     {} messages/ports))
@@ -230,7 +230,7 @@
         server (server-of config store keys #(load-of config executor @listeners))
         serving (promise)
         handle #(if (realized? serving) (server/handle server %) (busy %))]
-    (vreset! listeners (listen! config (:noise keys) executor handle))
+    (vreset! listeners (listen! config {:static (:noise keys) :executor executor :handler handle}))
     (try
       (let [warning (update-record! config (:store server) keys (update-vals @listeners :port))]
         (deliver serving true)
