@@ -10,11 +10,17 @@
   The config: `:provider`, the original hash of the record whose handles are issued here;
   `:ring`, the keyring of its Identity keys; `:domains`, domain → original hash of the record
   that is authoritative under it; `:mirrors`; `:software`; `:policy`, a function of `{:request
-  :record :address}` that gives `:approve`, `:hold` or `{:reject reason}`."
+  :record :address}` that gives `:approve`, `:hold` or `{:reject reason}` (`poz.authority.policy`);
+  `:limits`, numbers in place of those in `poz.format.messages/limits`.
+
+  A *ticket* stands for a request that is held until the operator decides. There are at most
+  `:tickets` of them, each is forgotten `:ticket-ms` after the request, and whoever asks for the
+  same handle again gets the same one."
   (:require
    [poz.activation :as activation]
    [poz.authority.files :as files]
    [poz.authority.state :as state]
+   [poz.authority.transaction :as transaction]
    [poz.error :as error]
    [poz.format.messages :as messages]
    [poz.identity.issue :as issue]
@@ -23,7 +29,9 @@
    [poz.store :as store]
    [poz.update :as update]
    [poz.verify :as verify]
-   [poz.wire :as wire]))
+   [poz.wire :as wire])
+  (:import
+   (java.text Normalizer Normalizer$Form)))
 
 (set! *warn-on-reflection* true)
 
@@ -65,6 +73,9 @@
 
 ;; ## Requests for handles
 
+(defn- limit [config k]
+  (get-in config [:limits k] (messages/limits k)))
+
 (defn- provider-book [config read]
   (activation/book (held read (:provider config))
     (into #{} (keep (fn [[domain hash]] (when (= hash (:provider config)) domain))) (:domains config))))
@@ -79,43 +90,88 @@
               (issue/sign-entry e provider index secret)))
     entry (sort-by key ring)))
 
-(defn- issue-entry
-  "Reserves the handle of the entry and signs it: the OK answer and the changes."
-  [{:keys [ring] :as config} request user read {:keys [now]}]
+(defn reservation
+  "What becomes of the handle of `request` if it is reserved for `user` at `now`: `{:entry
+  :before :after :changes}`, the books before and after it, the latter an anomaly where that
+  cannot be."
+  [config request user read now]
   (let [address (activation/address request)
-        book (book-of config read [address])
+        before (book-of config read [address])
         entry (issue/entry request user (:provider config))
-        reserved (activation/reserve (activation/lapse book now) entry now (:reservation-ms messages/limits))]
-    (if (error/anomaly? reserved)
-      {:failure reserved}
-      (let [signed (signed-entry entry (:provider book) ring)]
-        (if (error/anomaly? signed)
-          {:failure signed}
-          {:ok signed :changes (state/changes book reserved [address])})))))
+        after (activation/reserve (activation/lapse before now) entry now (limit config :reservation-ms))]
+    (cond-> {:entry entry :before before :after after}
+      (not (error/anomaly? after)) (assoc :changes (state/changes before after [address])))))
 
-(defn- hold [request user {:keys [random]}]
-  (let [ticket (random 16)]
-    {:pending ticket :changes (state/put-ticket ticket {:request request :user user :decision :pending :reason ""})}))
+(defn- issue-entry
+  "Signs the entry of a reservation: the OK answer and the changes."
+  [{:keys [ring]} {:keys [entry before after changes]}]
+  (if (error/anomaly? after)
+    {:failure after}
+    (let [signed (signed-entry entry (:provider before) ring)]
+      (if (error/anomaly? signed)
+        {:failure signed}
+        {:ok signed :changes changes}))))
 
-(defn- submit-request [{request :payload} {:keys [policy provider] :as config} read {:keys [now] :as facts}]
-  (let [{:keys [outcome record] :as judged} (issue/check-request request provider now)]
-    (if (not= :valid outcome)
-      {:failure (issue/request-refusal judged)}
-      (let [user (record/original-hash record)
-            decision (policy {:request request :record record :address (activation/address request)})]
+(defn- lapsed? [{:keys [until]} now]
+  (< (long until) (long now)))
+
+(defn- same-ticket
+  "The ticket under which `user` waits for the same handle already, or nil."
+  [index request user read]
+  (some (fn [{:keys [ticket] owner :user}]
+          (when (= owner user)
+            (let [kept (state/ticket read ticket)]
+              (when (and (= :pending (:decision kept)) (= (activation/address request) (activation/address (:request kept))))
+                ticket))))
+    index))
+
+(defn- hold [config request user read {:keys [now random]}]
+  (let [{gone true kept false} (group-by #(lapsed? % now) (state/tickets read))
+        ticket (random 16)]
+    (if-let [same (same-ticket kept request user read)]
+      {:pending same}
+      (if (<= (long (limit config :tickets)) (count kept))
+        {:failure (error/anomaly :wire/busy)}
+        {:pending ticket
+         :changes (into (state/put-ticket ticket {:request request :user user :decision :pending :reason ""})
+                    (cons (state/put-tickets (conj (vec kept) {:ticket ticket :user user
+                                                               :until (+ (long now) (long (limit config :ticket-ms)))}))
+                      (map #(state/put-ticket (:ticket %) nil) gone)))}))))
+
+(defn- rejected [reason]
+  {:failure (error/anomaly :policy/refused {:rule (str reason)})})
+
+(defn- normal? [{:keys [path user-handle]}]
+  (every? #(Normalizer/isNormalized % Normalizer$Form/NFC) (cons user-handle path)))
+
+(defn- by-policy [{:keys [policy] :as config} request record read {:keys [now] :as facts}]
+  (let [user (record/original-hash record)
+        {:keys [after] :as reserved} (reservation config request user read now)]
+    (if (and (error/anomaly? after) (not= :policy/former-entry-not-denied (:poz/error after)))
+      {:failure after}
+      (let [decision (policy {:request request :record record :address (activation/address request)})]
         (case decision
-          :approve (issue-entry config request user read facts)
-          :hold (hold request user facts)
-          {:failure (error/anomaly :policy/refused {:rule (str (:reject decision))})})))))
+          :approve (issue-entry config reserved)
+          :hold (hold config request user read facts)
+          (rejected (:reject decision)))))))
 
-(defn- request-status [{ticket :payload} config read facts]
-  (let [{:keys [request user decision reason] :as found} (state/ticket read ticket)]
-    (if (nil? found)
-      {:failure (error/anomaly :wire/not-found)}
-      (case decision
-        :pending {:pending ticket}
-        :rejected {:failure (error/anomaly :policy/refused {:rule reason})}
-        :approved (issue-entry config request user read facts)))))
+(defn- submit-request [{request :payload} {:keys [provider] :as config} read {:keys [now] :as facts}]
+  (let [{:keys [outcome record] :as judged} (issue/check-request request provider now)
+        private (when record (update/not-public record))]
+    (cond
+      private {:failure private}
+      (not= :valid outcome) {:failure (issue/request-refusal judged)}
+      (not (normal? request)) (rejected "the handle is not in Unicode's normal form C")
+      :else (by-policy config request record read facts))))
+
+(defn- request-status [{ticket :payload} config read {:keys [now]}]
+  (let [{:keys [request user decision reason] :as found} (state/ticket read ticket)
+        until (when found (+ (long (:timestamp request)) (long (limit config :ticket-ms))))]
+    (cond
+      (or (nil? found) (< (long until) (long now))) {:failure (error/anomaly :wire/not-found)}
+      (= :pending decision) {:pending ticket}
+      (= :rejected decision) (rejected reason)
+      :else (issue-entry config (reservation config request user read now)))))
 
 ;; ## Submissions
 
@@ -170,21 +226,14 @@
       :request-status (request-status request config read facts)
       (query request config read facts))))
 
-(def ^:private attempts 16)
-
 (defn answer!
   "The response to `request`, with its changes made in `store`: all of them if nothing that was
   read has changed meanwhile, else everything is decided anew, a few times; then BUSY."
   [store config request facts]
-  (loop [left attempts]
-    (let [seen (volatile! {})
-          read (fn [k] (let [v (get (store/fetch store [k]) k)] (vswap! seen assoc k v) v))
-          {:keys [response changes]} (decide request config read facts)]
-      (cond
-        (empty? changes) response
-        (store/commit! store @seen changes) response
-        (pos? (long left)) (recur (dec (long left)))
-        :else (wire/failure (error/anomaly :wire/busy {:id (:id request)}))))))
+  (let [decided (transaction/transact! store #(decide request config % facts))]
+    (if (error/anomaly? decided)
+      (wire/failure (assoc decided :id (:id request)))
+      (:response decided))))
 
 ;; ## The operator
 
@@ -198,19 +247,3 @@
     (if (error/anomaly? taken)
       taken
       (store/commit! store (state/put-record hash held) (state/put-record hash record)))))
-
-(defn pending
-  "The tickets that nobody has decided yet: `[{:ticket :request :user}]`."
-  [store]
-  (for [[[_ ticket] v] (store/scan store :ticket nil Integer/MAX_VALUE)
-        :let [t (state/decode-ticket v)] :when (= :pending (:decision t))]
-    (assoc (select-keys t [:request :user]) :ticket ticket)))
-
-(defn decide-ticket!
-  "Notes the operator's `decision`, `:approved` or `:rejected`, with a `reason`. True, or an anomaly."
-  [store ticket decision reason]
-  (let [k [:ticket ticket] v (get (store/fetch store [k]) k)]
-    (if (nil? v)
-      (error/anomaly :wire/not-found)
-      (store/commit! store {k v}
-        (state/put-ticket ticket (assoc (state/decode-ticket v) :decision decision :reason reason))))))

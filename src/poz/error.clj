@@ -172,6 +172,12 @@
    :store/lost {:anomaly :fault :doc "the database of the store cannot be read or written" :fix "Check the disk, its free space and the permissions, or the database's server; the store goes on by itself."}
    :store/busy {:anomaly :busy :doc "another process holds the database of the store" :fix "Wait, then try again."}
 
+   :system/config {:anomaly :usage :doc "the configuration of the server makes no sense" :fix "See poz serve --help."}
+   :system/keys {:anomaly :unknown :doc "the keyring file is not one that a server made" :fix "Use the server.poz of this data folder."}
+   :system/keys-missing {:anomaly :unknown :doc "there is a keyring file of an authority, but not the server's own, server.poz" :fix "Bring server.poz back; or move the others away, to begin anew."}
+   :system/record-missing {:anomaly :unknown :doc "the store does not hold the record that the keyring file belongs to" :fix "Was the store moved or emptied? Bring it back; do not begin anew under the same keys."}
+   :system/listen {:anomaly :unknown :doc "a port is not to be had" :fix "Is another server running? Choose another port."}
+
    :file/not-found {:anomaly :unknown :doc "there is no such file" :fix "Check the path."}
    :file/exists {:anomaly :usage :doc "the file exists and is not overwritten" :fix "Choose another name, or say --force."}
    :file/unreadable {:anomaly :unknown :doc "the file cannot be read or written" :fix "Check its permissions."}

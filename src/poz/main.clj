@@ -14,8 +14,10 @@
    [poz.cli.json :as json]
    [poz.cli.make :as make]
    [poz.cli.master :as master]
+   [poz.cli.operator :as operator]
    [poz.cli.options :as options]
    [poz.cli.query :as query]
+   [poz.cli.serve :as serve]
    [poz.cli.submit :as submit]
    [poz.cli.support :as support]
    [poz.cli.tour :as tour]
@@ -27,7 +29,8 @@
   (:import
    (java.io BufferedOutputStream Console FileDescriptor FileOutputStream PrintStream)
    (java.lang.reflect Method)
-   (java.nio.charset StandardCharsets))
+   (java.nio.charset StandardCharsets)
+   (sun.misc Signal SignalHandler))
   (:gen-class))
 
 (set! *warn-on-reflection* true)
@@ -35,8 +38,8 @@
 (def commands
   "Every command, in the order of `poz --help`."
   (vec (concat tour/commands make/commands inspect/commands convert/commands
-         master/commands ceremony/commands zones/commands identities/commands insight/commands
-         query/commands submit/commands)))
+         master/commands ceremony/commands zones/commands identities/commands
+         query/commands submit/commands serve/commands operator/commands insight/commands)))
 
 (def ^:private by-name
   (into {} (map (juxt :name identity)) commands))
@@ -131,6 +134,15 @@
   ^PrintStream [descriptor]
   (PrintStream. (BufferedOutputStream. (FileOutputStream. ^FileDescriptor descriptor)) false StandardCharsets/UTF_8))
 
+(defn- until-told
+  "Waits until somebody wants the process to end, by SIGTERM or SIGINT."
+  []
+  (let [told (promise)
+        handler (reify SignalHandler (handle [_ _] (deliver told true)))]
+    (doseq [signal ["TERM" "INT"]]
+      (Signal/handle (Signal. signal) handler))
+    @told))
+
 (defn- environment []
   {:in System/in
    :stdout (utf8-stream FileDescriptor/out)
@@ -140,6 +152,7 @@
    :exchange net/exchange-async
    :getenv #(System/getenv ^String %)
    :ask (ask-console)
+   :until-told until-told
    :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})
 
 (defn -main

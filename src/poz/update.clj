@@ -143,9 +143,14 @@
 
 (defn- refuse! [error facts] (error/fail! error facts))
 
+(defn not-public
+  "The anomaly `:update/not-public` of a record with sections that a server never takes, or nil."
+  [record]
+  (when-not (and (record/public? record) (not-any? #(<= 0x8000 (long %)) (keys (:unknown-sections record))))
+    (error/anomaly :update/not-public {:path []})))
+
 (defn- check-public! [update]
-  (when-not (and (record/public? update) (not-any? #(<= 0x8000 (long %)) (keys (:unknown-sections update))))
-    (refuse! :update/not-public {:path []})))
+  (some->> (not-public update) (refuse! :update/not-public)))
 
 (defn- check-same-record! [held update]
   (let [hash #(get-in % [:master-zone :original-master-hash])]

@@ -3,6 +3,7 @@
   (:require
    [clojure.test :refer [deftest is testing]]
    [poz.authority :as authority]
+   [poz.authority.operator :as operator]
    [poz.bytes :as bytes]
    [poz.crypto :as crypto]
    [poz.identity :as identity]
@@ -128,10 +129,10 @@
         {:keys [status payload]} (ask w (+ t0 100) {:type :submit-request :payload (request-for alice (+ t0 100))})]
     (is (= :pending status))
     (is (= :pending (:status (ask w (+ t0 110) {:type :request-status :payload payload}))))
-    (is (= [payload] (map :ticket (authority/pending (:store w)))))
-    (is (true? (authority/decide-ticket! (:store w) payload :approved "")))
+    (is (= [payload] (map :ticket (operator/pending (:store w)))))
+    (is (= (hash-of (:record alice)) (:user (operator/approve! (:store w) (:config w) payload (+ t0 115)))))
     (is (= :ok (:status (ask w (+ t0 120) {:type :request-status :payload payload}))))
-    (is (= [] (vec (authority/pending (:store w)))))
+    (is (= [] (vec (operator/pending (:store w)))))
     (is (= :not-found (:status (ask w (+ t0 120) {:type :request-status :payload (bytes/zeros 16)})))))
   (let [w (world (constantly {:reject "no such employee"}))
         {:keys [status payload]} (ask w (+ t0 100) {:type :submit-request :payload (request-for alice (+ t0 100))})]
@@ -178,3 +179,75 @@
           (when payload (is (= payload (bytes/->hex found))))
           (when sha3_256
             (is (= [size sha3_256] [(count found) (bytes/->hex (crypto/sha3-256 found))]))))))))
+
+;; Requests that are held
+
+(defn- held-request [now handle {:keys [secret record]}]
+  {:type :submit-request
+   :payload (-> (issue/request record {:handle handle :domain "social.example" :path []} now bytes/empty)
+              (issue/sign-request record (hash-of (:record social)) 0 secret))})
+
+(defn- ticket [w now handle person]
+  (let [{:keys [status payload]} (ask w now (held-request now handle person))]
+    (if (= :pending status) payload status)))
+
+(deftest who-asks-again-gets-the-same-ticket
+  (let [w (world (constantly :hold))
+        first-ticket (ticket w (+ t0 100) "alice" alice)]
+    (is (= first-ticket (ticket w (+ t0 200) "alice" alice)))
+    (is (not= first-ticket (ticket w (+ t0 300) "alice2" alice)))
+    (is (not= first-ticket (ticket w (+ t0 400) "alice" mallory)))))
+
+(deftest the-number-of-tickets-is-bounded-and-they-end
+  (let [w (assoc-in (world (constantly :hold)) [:config :limits] {:tickets 2 :ticket-ms 1000})
+        [one two] (map-indexed (fn [i h] (ticket w (+ t0 100 (long i)) h alice)) ["a" "b"])]
+    (is (= :busy (ticket w (+ t0 200) "c" alice)))
+    (is (= :pending (:status (ask w (+ t0 1099) {:type :request-status :payload one}))))
+    (testing "one that has ended makes room"
+      (is (= :not-found (:status (ask w (+ t0 1101) {:type :request-status :payload one}))))
+      (is (bytes/bytes? (ticket w (+ t0 1200) "c" alice)))
+      (is (= 1 (count (operator/pending (:store w)))) "they are gone"))
+    (is (= :not-found (:status (ask w (+ t0 1200) {:type :request-status :payload two}))))))
+
+(deftest a-taken-handle-is-not-put-on-hold
+  (let [[w _] (activated)
+        w (assoc-in w [:config :policy] (constantly :hold))]
+    (is (= :conflict (:status (ask w (+ t0 600) {:type :submit-request :payload (request-for mallory (+ t0 600))}))))
+    (is (= [] (operator/pending (:store w))))))
+
+(deftest the-operator-sets-how-long-a-reservation-lasts
+  (let [w (assoc-in (world (constantly :approve)) [:config :limits] {:reservation-ms 1000})]
+    (is (= :ok (:status (ask w (+ t0 100) (held-request (+ t0 100) "alice" alice)))))
+    (is (= :conflict (:status (ask w (+ t0 1100) (held-request (+ t0 1100) "alice" mallory)))))
+    (is (= :ok (:status (ask w (+ t0 1101) (held-request (+ t0 1101) "alice" mallory)))))))
+
+(deftest a-handle-is-issued-in-normal-form-only
+  (let [w (world (constantly :approve))]
+    (is (= :ok (:status (ask w (+ t0 100) (held-request (+ t0 100) "ren\u00e9" alice)))))
+    (is (= :rejected (:status (ask w (+ t0 100) (held-request (+ t0 100) "rene\u0301" alice)))))))
+
+(deftest mirrors-and-status
+  (let [mirror {:hostname "mirror.example" :port 7075 :encryption :noise-nk :public-key (bytes/zeros 32)}
+        w (assoc-in (world (constantly :approve)) [:config :mirrors] [mirror])]
+    (is (= [mirror] (:payload (ask w (+ t0 100) {:type :mirrors :payload {:domain "social.example"}}))))
+    (is (= :not-found (:status (ask w (+ t0 100) {:type :mirrors :payload {:domain "other.example"}}))))
+    (is (= {:software "poz test" :role :authoritative :time (+ t0 100) :oldest 0 :newest 0}
+          (:payload (ask w (+ t0 100) {:type :status :payload {}}))))))
+
+(deftest the-same-signed-update-twice-is-accepted-twice
+  (let [[w {:keys [record]}] (activated)
+        before @(:content (:store w))]
+    (is (= :accepted (:status (ask w (+ t0 500) (submit :submit-signed record)))))
+    (is (= before @(:content (:store w))) "and changes nothing")))
+
+(deftest a-request-with-private-sections-is-refused-and-not-kept
+  (let [w (world (constantly :hold))
+        before @(:content (:store w))
+        {:keys [secret record]} alice
+        file (record/encode (assoc record :key-names [{:key 0 :name "my secret name"}]))
+        request (-> (issue/request record {:handle "alice" :domain "social.example" :path []} (+ t0 100) bytes/empty)
+                  (assoc :record file)
+                  (issue/sign-request record (hash-of (:record social)) 0 secret))
+        {:keys [status payload]} (ask w (+ t0 100) {:type :submit-request :payload request})]
+    (is (= [:rejected "update/not-public"] [status (:code payload)]))
+    (is (= before @(:content (:store w))))))

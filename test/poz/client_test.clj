@@ -3,7 +3,7 @@
   (:require
    [clojure.string :as str]
    [clojure.test :refer [are deftest is testing]]
-   [poz.authority :as authority]
+   [poz.authority.operator :as operator]
    [poz.bytes :as bytes]
    [poz.client :as client]
    [poz.client-world :as w]
@@ -106,17 +106,19 @@
 
 (deftest held-for-the-operator
   (w/with-authority {:policy (constantly :hold)}
-    (fn [{:keys [servers provider store]}]
+    (fn [{:keys [servers provider store config]}]
       (let [options {:provider (:record provider)}
-            {:keys [status ticket]} (submit {:type :submit-request :request (w/request-for w/alice provider)} (:submit servers) options)
+            ask #(submit {:type :submit-request :request (w/request-for % provider)} (:submit servers) options)
+            {:keys [status ticket]} (ask w/alice)
+            second-ticket (:ticket (ask w/mallory))
             asked (assoc (select-keys (w/entry-for w/alice provider) [:authority-domain :path :user-handle :user-poz-hash]) :type :x)
-            later #(submit {:type :request-status :ticket ticket :asked (dissoc asked :type)} (:submit servers) options)]
+            later #(submit {:type :request-status :ticket % :asked (dissoc asked :type)} (:submit servers) options)]
         (is (= :pending status))
-        (is (= [:pending ticket] ((juxt :status :ticket) (later))))
-        (authority/decide-ticket! store ticket :approved "")
-        (is (= [:ok true (w/hash-of w/alice)] ((juxt :status :proven (comp :user-poz-hash :entry)) (later))))
-        (authority/decide-ticket! store ticket :rejected "no such employee")
-        (let [{:keys [problem] :poz/keys [error anomaly]} (later)]
+        (is (= [:pending ticket] ((juxt :status :ticket) (later ticket))))
+        (operator/approve! store config ticket w/now)
+        (is (= [:ok true (w/hash-of w/alice)] ((juxt :status :proven (comp :user-poz-hash :entry)) (later ticket))))
+        (operator/reject! store second-ticket "no such employee")
+        (let [{:keys [problem] :poz/keys [error anomaly]} (later second-ticket)]
           (is (= [:wire/rejected :refused "policy/refused"] [error anomaly (:code problem)]))
           (is (str/includes? (:message problem) "no such employee")))))))
 

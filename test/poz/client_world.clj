@@ -154,7 +154,7 @@
       (:type request) (wire/payload-bytes request) (:pow request))))
 
 (defn with-authority
-  "Calls `f` with `{:ports :store :provider :servers}` of an authoritative server of `social`,
+  "Calls `f` with `{:ports :store :config :provider :servers}` of an authoritative server of `social`,
   whose Service Zone names the ports; `:servers` has one of each contract. Options: `:policy`, by
   default to approve; `:difficulty` of the work that it asks for; `:records` that it holds too."
   [{:keys [policy records] :as options :or {policy (constantly :approve)}} f]
@@ -171,7 +171,7 @@
       (fn [ports]
         (deliver provider (with-services social ports))
         (doseq [r (cons (:record @provider) records)] (authority/install! store r now))
-        (f {:ports ports :store store :provider @provider
+        (f {:ports ports :store store :config @config :provider @provider
             :servers {:plain [(server :none (:plain ports))]
                       :query [(server :noise-nk (:query ports))]
                       :submit [(server :noise-nk (:submit ports))]}})))))

@@ -4,6 +4,7 @@
   `read` is a function of a store key that gives its bytes or nil. What is kept of a handle
   goes into a book of `poz.activation` and comes back as changes."
   (:require
+   [poz.bytes :as bytes]
    [poz.codec :as codec]
    [poz.format :as format]
    [poz.record :as record]
@@ -16,6 +17,7 @@
 (def ^:private address-codec (compiled :address))
 (def ^:private handle-codec (compiled :handle-state))
 (def ^:private ticket-codec (compiled :ticket-state))
+(def ^:private index-codec (compiled :ticket-index))
 
 ;; ## Records
 
@@ -44,7 +46,19 @@
 (defn put-ticket
   "The change that keeps `value` under `ticket`."
   [ticket value]
-  {[:ticket ticket] (codec/encode ticket-codec value)})
+  {[:ticket ticket] (some->> value (codec/encode ticket-codec))})
+
+(def ^:private index-key [:tickets bytes/empty])
+
+(defn tickets
+  "All tickets that are kept: `[{:ticket :user :until}]`."
+  [read]
+  (or (some->> (read index-key) (codec/decode index-codec)) []))
+
+(defn put-tickets
+  "The change that keeps `index` as what `tickets` gives."
+  [index]
+  {index-key (when (seq index) (codec/encode index-codec (vec index)))})
 
 ;; ## Handles
 

@@ -91,6 +91,20 @@
     (try (Files/exists (path file) (make-array LinkOption 0))
          (catch InvalidPathException _ false))))
 
+(defn make-folder!
+  "Makes the folder `file`, for its owner only, and those it is in, unless they are there; nil, or
+  an anomaly."
+  [file]
+  (try
+    (let [target (path file)]
+      (Files/createDirectories target
+        (if (posix? (.toAbsolutePath target))
+          (into-array FileAttribute [(PosixFilePermissions/asFileAttribute (PosixFilePermissions/fromString "rwx------"))])
+          no-attributes))
+      nil)
+    (catch InvalidPathException e (problem :file/unreadable file e))
+    (catch java.io.IOException e (problem :file/unreadable file e))))
+
 (defn write-file!
   "Writes the byte string `b` to `file`, `-` being the stream `out`; nil, or an anomaly.
   Options: `:private` (owner only), `:force` (replace)."

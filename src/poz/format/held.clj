@@ -34,4 +34,10 @@
      [:enum {:as :u8 :codes [[0 :pending {:doc "nobody has decided"}]
                              [1 :approved {:doc "the entry is issued when it is asked for"}]
                              [2 :rejected {:doc "policy says no"}]]}]]
-    [:reason {:doc "for a person"} :string]]})
+    [:reason {:doc "for a person"} :string]]
+   :ticket-index
+   [:list {}
+    [:struct {}
+     [:ticket {:doc "its 16 bytes"} [:bytes {:size 16}]]
+     [:user {:doc "original_master_hash of who asks"} :hash]
+     [:until {:doc "when it may be forgotten"} :time]]]})

@@ -22,6 +22,8 @@
    :connections 10000
    :connections-per-address 100
    :reservation-ms (* 24 60 60 1000)
+   :tickets 1000
+   :ticket-ms (* 7 24 60 60 1000)
    :busy-ms 1000
    :problem-characters 500})
 

@@ -126,3 +126,14 @@
       (is (files/exists? (at)))
       (is (not (files/exists? (at "b"))))
       (is (not (files/exists? "-"))))))
+
+(deftest folders-are-made
+  (env/with-folder
+    (fn [at]
+      (let [folder (at "one/two")]
+        (is (nil? (files/make-folder! folder)))
+        (is (nil? (files/make-folder! folder)) "it is there")
+        (when (env/posix?) (is (= "rwx------" (env/mode folder))))
+        (env/write! (at "file") content)
+        (is (= [:file/unreadable :unknown] (error (files/make-folder! (at "file")))))
+        (is (= [:file/unreadable :unknown] (error (files/make-folder! (at "file/below")))))))))

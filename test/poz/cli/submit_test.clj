@@ -3,7 +3,7 @@
   (:require
    [clojure.string :as str]
    [clojure.test :refer [are deftest is testing]]
-   [poz.authority :as authority]
+   [poz.authority.operator :as operator]
    [poz.bytes :as bytes]
    [poz.cli-env :as cli]
    [poz.cli-world :as world]
@@ -86,24 +86,36 @@
                 (is (= ["wire/conflict" "conflict" 2] [error category (:serial held)]))))
             (is (= 1 (:serial (memory/of mine))))))))))
 
-(deftest held-for-later
+(defn- held
+  "Calls `(f authority path result ticket later)` after a request that is held: `later` asks what
+  became of it, with more words."
+  [f]
   (with-files {:policy (constantly :hold)}
-    (fn [{:keys [store]} path]
+    (fn [authority path]
       (let [{:keys [out] :as result} (request path "--server" "127.0.0.1" "--out" (path "entry.txt"))
-            [_ ticket] (re-matches #"ticket ([0-9a-f]{32})" (first out))
-            later #(apply request path "--server" "127.0.0.1" "--ticket" ticket "--out" (path "entry.txt") %&)]
-        (is (= 4 (exit result)))
-        (is (says? result "held for later"))
-        (is (= 4 (exit (later))))
-        (is (= [[1 "pending" ticket]] (map (juxt :version :status :ticket) (:json (later "--json")))))
-        (authority/decide-ticket! store (bytes/hex-> ticket) :rejected "no such employee")
-        (is (= 6 (exit (later))))
-        (is (says? (later) "the server says no: policy/refused" "no such employee"))
-        (is (= [["wire/rejected" "refused" "policy/refused"]] (map (juxt :error :category (comp :code :problem)) (:json (later "--json")))))
-        (authority/decide-ticket! store (bytes/hex-> ticket) :approved "")
-        (is (= [[1 "issued"]] (map (juxt :version :status) (:json (later "--json")))))
-        (apply-entry! path)
-        (is (= 4 (exit (apply request path ["--server" "127.0.0.1" "--ticket" (apply str (repeat 32 "0"))]))))))))
+            [_ ticket] (re-matches #"ticket ([0-9a-f]{32})" (first out))]
+        (f authority path result ticket
+          #(apply request path "--server" "127.0.0.1" "--ticket" ticket "--out" (path "entry.txt") %&))))))
+
+(deftest held-and-rejected
+  (held
+    (fn [{:keys [store]} _ result ticket later]
+      (is (= 4 (exit result)))
+      (is (says? result "held for later"))
+      (is (= 4 (exit (later))))
+      (is (= [[1 "pending" ticket]] (map (juxt :version :status :ticket) (:json (later "--json")))))
+      (operator/reject! store (bytes/hex-> ticket) "no such employee")
+      (is (= 6 (exit (later))))
+      (is (says? (later) "the server says no: policy/refused" "no such employee"))
+      (is (= [["wire/rejected" "refused" "policy/refused"]] (map (juxt :error :category (comp :code :problem)) (:json (later "--json"))))))))
+
+(deftest held-and-approved
+  (held
+    (fn [{:keys [store config]} path _ ticket later]
+      (operator/approve! store config (bytes/hex-> ticket) w/now)
+      (is (= [[1 "issued"]] (map (juxt :version :status) (:json (later "--json")))))
+      (apply-entry! path)
+      (is (= 4 (exit (apply request path ["--server" "127.0.0.1" "--ticket" (apply str (repeat 32 "0"))])))))))
 
 (deftest requests-that-are-not-sent
   (with-files {}

@@ -1,0 +1,119 @@
+(ns poz.cli.serve
+  "`poz serve`: a server from the command line, a configuration file and the environment. What
+  these share with the commands of an operator is here too: `configuration`, `config-options`."
+  (:require
+   [clojure.edn :as edn]
+   [clojure.string :as str]
+   [poz.bytes :as bytes]
+   [poz.cli.files :as files]
+   [poz.cli.json :as json]
+   [poz.cli.support :as support]
+   [poz.error :as error]
+   [poz.system :as system]
+   [poz.system.config :as config]
+   [poz.system.dns :as dns]
+   [poz.system.keys :as keys]
+   [poz.view.text :as text]))
+
+(set! *warn-on-reflection* true)
+
+;; ## Configuration
+
+(defn- option
+  "The option `--k ARG` of the command line that sets the option `k` of the configuration."
+  [k arg]
+  (let [{:keys [doc default read]} (config/options k)]
+    {:name (name k) :arg arg :parse read
+     :doc (cond-> doc (some? default) (str " (" (if (keyword? default) (name default) default) ")"))}))
+
+(def config-options
+  "The options of every command that works on a server's data."
+  [{:name "config" :arg "FILE" :doc "the configuration, a map in EDN; variables POZ_… go before it, options before these"}
+   (option :data "DIR") (option :store "STORE") (option :passphrase-file "FILE")])
+
+(defn- edn-map [b]
+  (try (edn/read-string (String. (bytes/->array b) "UTF-8"))
+       (catch RuntimeException e
+         (error/anomaly :system/config {:message (str "The configuration file is not EDN: " (ex-message e) ".") :faults []}))))
+
+(defn- read-config [file env]
+  (let [b (if file (support/read-bytes file env) (bytes/utf8 "{}"))]
+    (if (error/anomaly? b) b (edn-map b))))
+
+(defn configuration
+  "The configuration that `options`, those of the command line, the environment and a file make
+  up; or an anomaly."
+  [options more {:keys [getenv] :as env}]
+  (let [file (read-config (:config options) env)]
+    (if (error/anomaly? file)
+      file
+      (config/config getenv file (merge (select-keys options (clojure.core/keys config/options)) more)))))
+
+(defn with-passphrase
+  "`config` with a passphrase, which the terminal is asked for where none is given, twice if it
+  is a new one; or an anomaly."
+  [{:keys [passphrase passphrase-file data] :as config} env]
+  (if (or passphrase passphrase-file)
+    config
+    (let [p (support/passphrase {} env (not (keys/exist? data)))]
+      (if (error/anomaly? p) p (assoc config :passphrase p)))))
+
+;; ## serve
+
+(defn- ports-text [ports]
+  (str/join " " (for [[contract port] (sort ports)] (str (name contract) "=" port))))
+
+(defn- dns-lines [{:keys [domains hostname ports hash]}]
+  (mapcat #(dns/lines % hostname ports hash) domains))
+
+(defn- ready-lines [{:keys [domains ports hash noise-key] :as running}]
+  (concat
+    [(str "An authority for " (str/join ", " domains) ". Put into DNS:") ""]
+    (map #(str "  " %) (dns-lines running))
+    ["" (str "ready " (ports-text ports) " hash=" (bytes/->hex hash) " noise-key=" (bytes/->hex noise-key))]))
+
+(defn- ready-json [{:keys [domains ports hash noise-key hostname] :as running}]
+  {:event "ready" :domains domains :hostname hostname :ports ports :original-hash hash :noise-key noise-key
+   :dns (dns-lines running)})
+
+(defn- say! [stream lines]
+  (files/write-file! "-" (bytes/utf8 (str/join (map #(str % "\n") lines))) stream {}))
+
+(defn- notes [{:keys [warnings config]}]
+  (let [{:keys [host data]} config]
+    (concat
+      (for [{:keys [message]} warnings] (str "warning: the record is not up to date: " (text/escape message)))
+      (when (#{"127.0.0.1" "localhost" "::1"} host)
+        [(str "note: only this machine reaches " host "; see --host")])
+      (for [file ["owner.poz" "recovery.poz"] :let [path (str data "/" file)] :when (and data (files/exists? path))]
+        (str "note: " path " changes the record and is not needed to serve: move it to a safe place")))))
+
+(defn- tell! [running json? {:keys [stdout stderr]}]
+  (say! stderr (notes running))
+  (say! stdout (if json? [(json/line (ready-json running))] (ready-lines running))))
+
+(defn- until-stopped [running {:keys [json]} {:keys [until-told] :as env}]
+  (try
+    (tell! running json env)
+    (until-told)
+    (finally (system/stop running)))
+  {:exit 0 :err ["stopped"] :json [{:event "stopped"}]})
+
+(defn- serve [{:keys [args options env]}]
+  (let [config (configuration options (if (seq args) {:domains args} {}) env)
+        config (if (or (error/anomaly? config) (nil? (:data config))) config (with-passphrase config env))
+        running (if (error/anomaly? config) config
+                    (system/start (merge config (select-keys env [:now :random :sealing]))))]
+    (if (error/anomaly? running) running (until-stopped running options env))))
+
+(def commands
+  "The commands of this namespace."
+  [{:name "serve" :args "[DOMAIN]..." :arity [0 nil] :group "Server" :run serve
+    :summary "run an authority for a domain"
+    :doc "Serves the records of an authority for DOMAIN on three ports until it is told to stop (SIGTERM or Ctrl-C), which lets open exchanges end. The first time it makes a fresh authority: keys, sealed under a passphrase, and a record. Prints what belongs into DNS, then a line that begins with ready. Every option can also be given in a file or in a variable of the environment: --query-port as POZ_QUERY_PORT."
+    :options (into config-options
+               [(option :host "ADDRESS") (option :hostname "NAME")
+                (option :plain-port "PORT") (option :query-port "PORT") (option :submit-port "PORT")
+                (option :policy "POLICY")])
+    :examples ["poz serve example.com --data /var/lib/poz --host 0.0.0.0"
+               "poz serve example.com --policy '{:approve [\"*@example.com\"]}'"]}])
