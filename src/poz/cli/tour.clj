@@ -1,6 +1,6 @@
 (ns poz.cli.tour
   "`poz tour`: what a record is, shown on one that is made on the spot. It asks nothing,
-  writes no file and needs no network.
+  writes no file and needs no network: the server at its end is on loopback.
 
   A stop of the tour is a function of the record made so far: a title, some words and the
   lines that the tools print. `stops` is the tour."
@@ -8,6 +8,7 @@
    [poz.bytes :as bytes]
    [poz.cli.support :as support]
    [poz.cli.tour.authority :as authority]
+   [poz.cli.tour.network :as network]
    [poz.crypto :as crypto]
    [poz.error :as error]
    [poz.master :as master]
@@ -81,7 +82,7 @@
 
 (def stops
   "The stops of the tour: `:title`, `:words`, and `:lines`, a function of the facts."
-  (into record-stops authority/stops))
+  (into record-stops (concat authority/stops network/stops)))
 
 (defn- stop-lines [facts i {:keys [title words lines]}]
   (concat ["" (text/paint (:color (:view facts)) :title (str (inc (long i)) ". " title))]

@@ -22,6 +22,10 @@
       (is (str/includes? shown "[chain/current-hash]"))
       (is (re-find #"\[?format/[a-z-]+" shown))
       (is (str/includes? shown "[survivorship/below-threshold]")))
+    (testing "ends with a live server"
+      (is (re-find #"alice@social\.example is [0-9a-f]{16}…, current, proven" shown))
+      (is (str/includes? shown "the phone alone denies it: ok"))
+      (is (str/includes? (last (remove str/blank? (butlast out))) "[wire/not-found]")))
     (is (not (str/includes? shown "poz/secret")))))
 
 (deftest the-tour-is-the-same-in-the-same-world
