@@ -6,6 +6,7 @@
   (:require
    [bench.codec :as codec]
    [bench.crypto :as crypto]
+   [bench.net :as net]
    [bench.noise :as noise]
    [bench.store :as store]
    [bench.verify :as verify]
@@ -19,6 +20,7 @@
    ["verify" {:doc "verdicts, beside the bare signature checks in them" :run verify/run}]
    ["crypto" {:doc "the primitives, with each provider" :run crypto/run}]
    ["noise" {:doc "handshakes, beside the bare agreements in them" :run noise/run}]
+   ["net" {:doc "lookups on 7074 and 7075, beside nginx and NSD" :run net/run}]
    ["store" {:doc "reads and durable writes of each store" :run store/run}]])
 
 (def ^:private help
@@ -32,20 +34,27 @@
     (run)
     (println)))
 
+(defn- say! [& words]
+  (binding [*out* *err*] (println (str "bench: " (str/join words)))))
+
 (defn- main
   "Does what the words `names` say; the exit code."
   [names]
   (let [unknown (remove (into #{} (map first) benchmarks) names)]
     (cond
       (some #{"--help" "-h"} names) (do (println help) 0)
-      (seq unknown) (binding [*out* *err*]
-                      (println (str "bench: there is no benchmark " (first unknown) ", only "
-                                 (str/join ", " (map first benchmarks))))
-                      2)
-      :else (do (run-named names) 0))))
+      (seq unknown) (do (say! "there is no benchmark " (first unknown) ", only " (str/join ", " (map first benchmarks)))
+                        2)
+      :else (try (run-named names)
+                 0
+                 (catch clojure.lang.ExceptionInfo e
+                   (when-not (:missing (ex-data e)) (throw e))
+                   (say! (ex-message e))
+                   1)))))
 
 (defn -main
-  "Runs the benchmarks `names`, or all. Ends the process: 0, or 2 for an unknown name."
+  "Runs the benchmarks `names`, or all. Ends the process: 0, 1 where a program is missing that
+  one needs, or 2 for an unknown name."
   [& names]
   (let [code (main names)]
     (shutdown-agents)

@@ -138,6 +138,11 @@
         {:keys [service]} (bodies ada (provider) 2)]
     (:record (-> ada (granted :identity identity) (granted :service service)))))
 
+(defn several
+  "`n` records without zones, each of other keys."
+  [n]
+  (mapv #(:record (holder (str "holder " %) algorithms)) (range n)))
+
 (defn large
   "`{:record :providers}`: a record with five zones of four entries each, and ten
   revisions; and the one provider of its identities."

@@ -177,14 +177,22 @@
   [algorithm secret]
   ((operation algorithm :public-key) (revealed "A secret key" secret-size secret)))
 
-(defn generate
-  "A new key pair `{:secret :public-key}`. `random` is a byte string of 32 random bytes,
-  or a function that gives `n` of them, such as `random-bytes`."
+(defn- pair-of
+  "The key pair of the seed that `random` is or gives."
   [algorithm random]
   (let [seed (if (fn? random) (random secret-size) random)
         secret (bytes/secret (sized "The seed of a key" secret-size seed))]
     {:secret secret
      :public-key (public-key algorithm secret)}))
+
+(defn generate
+  "A new key pair `{:secret :public-key}`. `random` is a byte string of 32 random bytes,
+  or a function that gives `n` of them, such as `random-bytes`; for that one the provider may
+  take the system's randomness itself."
+  [algorithm random]
+  (if-let [make (when (identical? random-bytes random) (:generate (functions algorithm :public-key)))]
+    (update (make) :secret bytes/secret)
+    (pair-of algorithm random)))
 
 (defn key-usable?
   "Whether any signature could ever verify under the byte string `public-key`: for

@@ -41,6 +41,9 @@
   bytes of the response; when it throws, the other side is told FAILED. It may block, since it
   runs on `:executor`, which by default belongs to this server; one handed in is not shut down.
 
+  `:ready` is asked first, with the same map, on the event loop: it must not wait. The bytes
+  that it gives are the response; where it gives nil, or throws, the handler is asked.
+
   Throws where the options are wrong or the port is not to be had."
   [options]
   (server/start options))

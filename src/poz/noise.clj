@@ -32,7 +32,8 @@
    [poz.noise.symmetric :as symmetric])
   (:import
    (java.nio ByteBuffer)
-   (java.util.concurrent.atomic AtomicBoolean)))
+   (java.util.concurrent.atomic AtomicBoolean)
+   (poz.bytes Bytes)))
 
 (set! *warn-on-reflection* true)
 
@@ -49,6 +50,10 @@
   "Whose keys a token's agreement takes: the own secret, the other side's public key."
   {:initiator {:es [:ephemeral :remote-static] :ee [:ephemeral :remote-ephemeral]}
    :responder {:es [:static :remote-ephemeral] :ee [:ephemeral :remote-ephemeral]}})
+
+(def ^:private named
+  "The symmetric state of every handshake at its very start."
+  (symmetric/initialize protocol-name))
 
 (def ^:private key-size 32)
 (def ^:private tag-size 16)
@@ -113,7 +118,7 @@
           :writer :initiator
           :messages messages
           :random (if (fn? random) random (constantly random))
-          :symmetric (-> (symmetric/initialize protocol-name)
+          :symmetric (-> named
                          (symmetric/mix-hash prologue)
                          (symmetric/mix-hash server-key))}))
 
@@ -149,20 +154,21 @@
 
 (defn- agreed
   "The state with the agreement of `token` mixed in. Fails with `:crypto/low-order`."
-  [{:keys [role] :as state} token]
-  (let [[own other] (get-in own-and-other [role token])
-        shared (crypto/agree (get-in state [own :secret]) (get state other))]
-    (update state :symmetric symmetric/mix-key shared)))
+  [{:keys [role symmetric] :as state} token]
+  (let [[own other] (-> own-and-other role token)
+        shared (crypto/agree (:secret (own state)) (other state))]
+    (assoc state :symmetric (symmetric/mix-key symmetric shared))))
 
 (defn- write-ephemeral [{:keys [random] :as state}]
   (let [pair (crypto/generate :x25519 random)]
-    (-> (dissoc state :random)
-        (assoc :ephemeral pair)
-        (update :symmetric symmetric/mix-hash (:public-key pair)))))
+    (assoc (dissoc state :random)
+           :ephemeral pair
+           :symmetric (symmetric/mix-hash (:symmetric state) (:public-key pair)))))
 
 (defn- read-ephemeral [state key]
-  (-> (assoc state :remote-ephemeral key)
-      (update :symmetric symmetric/mix-hash key)))
+  (assoc state
+         :remote-ephemeral key
+         :symmetric (symmetric/mix-hash (:symmetric state) key)))
 
 (defn- tokens
   "The state after the tokens of the next message; `(ephemeral state)` does what :e says."
@@ -282,10 +288,11 @@
   "`message` as it goes over the wire: its length as u16, then its bytes."
   [message]
   (at-most! "A message" max-message message)
-  (bytes/concat (bytes/wrap (-> (ByteBuffer/allocate length-size)
-                                (.putShort (unchecked-short (count message)))
-                                (.array)))
-                message))
+  (let [^Bytes m message]
+    (bytes/wrap (-> (ByteBuffer/allocate (+ (long length-size) (.-length m)))
+                    (.putShort (unchecked-short (.-length m)))
+                    (.put ^bytes (.-array m) (.-offset m) (.-length m))
+                    (.array)))))
 
 (defn unframe
   "`[message rest]`: the first message in the byte string `b` of what has arrived, and what

@@ -22,7 +22,9 @@
    [poz.codec.node :as node]
    [poz.error :as error]
    [poz.format :as format]
-   [poz.format.messages :as messages]))
+   [poz.format.messages :as messages])
+  (:import
+   (poz.bytes Bytes)))
 
 (set! *warn-on-reflection* true)
 
@@ -53,8 +55,12 @@
 
 ;; ## How many bytes
 
-(defn- number-at [b at width]
-  (reduce #(+ (* 256 (long %1)) (long (nth b %2))) 0 (range at (+ (long at) (long width)))))
+(defn- number-at ^long [^Bytes b ^long at ^long width]
+  (let [^bytes array (.-array b) start (+ (.-offset b) at)]
+    (loop [i 0 n 0]
+      (if (< i width)
+        (recur (inc i) (+ (* 256 n) (bit-and 0xff (aget array (+ start i)))))
+        n))))
 
 (defn- extent
   "How many bytes `node`, which starts at `at`, has at least by what there is of `b`."
@@ -62,7 +68,7 @@
   (let [width (long (if-let [prefix (:prefix props)] (node/width prefix) 0))]
     (cond
       (= :optional kind) (if (= 1 (nth b at nil)) (inc (long (:min item))) 1)
-      (and (pos? width) (<= (+ at width) (count b))) (+ width (long (number-at b at width)))
+      (and (pos? width) (<= (+ at width) (count b))) (+ width (number-at b at width))
       :else least)))
 
 (defn- head-fault

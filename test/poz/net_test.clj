@@ -340,7 +340,7 @@
 (deftest deadlines
   (doseq [transport transports contract [7074 7075]]
     (testing [transport contract]
-      (with-server {:transport transport :contract contract :handler refused-all :limits {:exchange-ms 400 :idle-ms 60000}}
+      (with-server {:transport transport :contract contract :handler refused-all :limits {:exchange-ms 200 :idle-ms 60000}}
         (fn [server _]
           (testing "of the whole, for who sends a byte at a time"
             (is (dribble server (if (= 7074 contract)
@@ -395,6 +395,62 @@
     (is (re-find #"refused" message)))
   (is (#{:net/unreachable :net/timeout} (by-error (net/exchange {:host "nobody.invalid" :contract 7074} request)))))
 
+;; What is at hand
+
+(deftest what-is-ready-needs-no-handler
+  (doseq [transport transports contract contracts
+          :let [asked (atom [])]]
+    (with-server {:contract contract :transport transport :handler refused-all
+                  :ready (fn [r] (swap! asked conj [r (.getName (Thread/currentThread))]) (answer 1000000))}
+      (fn [server client]
+        (testing [transport contract]
+          (is (= (answer 1000000) (net/exchange client request)))
+          (is (= [{:bytes request :contract contract :address "127.0.0.1"}] (map first @asked)))
+          (is (re-find #"^poz-server" (second (first @asked))) "on the event loop")
+          (is (= [:malformed 77 "format/trailing"]
+                (if (= 7074 contract)
+                  (raw server (bytes/concat request (bytes/zeros 1)))
+                  (raw-noise server contract #(framed (noise/encrypt-all % (bytes/concat request (bytes/zeros 1)))))))
+            "it is asked for requests only")
+          (is (= 1 (count @asked)))
+          (is (eventually #(zero? (long ((:open server)))))))))))
+
+(deftest what-is-not-ready-is-the-handlers
+  (doseq [contract [7074 7075]
+          [ready reported] [[(constantly nil) 0]
+                            [(constantly bytes/empty) 1]
+                            [(constantly "no bytes") 1]
+                            [(fn [_] (throw (ex-info "secret path" {}))) 1]]
+          :let [thrown (atom [])]]
+    (with-server {:contract contract :ready ready :on-error #(swap! thrown conj %)}
+      (fn [_ client]
+        (is (= (answer 10) (net/exchange client request)))
+        (is (= reported (count @thrown)))))))
+
+(deftest handshakes-on-the-loop-or-not
+  (doseq [transport transports where [:loop :executor]]
+    (with-server {:contract 7075 :transport transport :handshakes where :loops 1 :ready (fn [_] (answer 10))}
+      (fn [server client]
+        (let [futures (doall (repeatedly 80 #(net/exchange-async client request)))]
+          (is (= #{(answer 10)} (set (map #(.get ^CompletableFuture % 10 TimeUnit/SECONDS) futures))) [transport where])
+          (is (eventually #(zero? (long ((:open server)))))))))))
+
+(deftest what-comes-behind-the-request-takes-no-answer-back
+  (doseq [transport transports contract [7074 7075]
+          :let [gate (CountDownLatch. 1) called (promise)]]
+    (with-server {:transport transport :contract contract
+                  :handler (fn [_] (deliver called true) (.await gate 10 TimeUnit/SECONDS) (answer 100000))}
+      (fn [server _]
+        (with-open [socket (connect server)]
+          (let [[state b] (if (= 7074 contract) [nil request] (framed (noise/encrypt-all (shake socket contract) request)))]
+            (send! socket b)
+            (is (deref called 10000 false))
+            (send! socket (bytes/zeros 300000))
+            (.countDown gate)
+            (is (= [:ok 77 (bytes/zeros 100000)]
+                  (answered (if state (decrypted socket state) (rest-of socket))))
+              [transport contract])))))))
+
 ;; Caps
 
 (deftest connection-caps
@@ -433,14 +489,14 @@
     (with-server {:executor refusing :handler refused-all}
       (fn [_ client]
         (is (= {:status :busy :id 77 :payload 1000} (wire/decode-response (net/exchange client request) :record)))))
-    (with-server {:executor refusing :handler refused-all :contract 7075}
+    (with-server {:executor refusing :handler refused-all :contract 7075 :handshakes :executor}
       (fn [_ client]
         (is (= :net/closed (by-error (net/exchange client request))))))))
 
 (deftest wrong-arguments
   (let [start #(net/start (merge {:contract 7074 :port 0 :handler identity} %))]
     (are [options] (thrown? IllegalArgumentException (start options))
-      {:contract 7077} {:contract 7075} {:handler nil} {:transport :io-uring} {:prot 1}))
+      {:contract 7077} {:contract 7075} {:handler nil} {:ready 1} {:handshakes :pool} {:transport :io-uring} {:prot 1}))
   (are [options b] (thrown? IllegalArgumentException (net/exchange options b))
     {:host "127.0.0.1" :contract 7075} request
     {:host "127.0.0.1" :contract 7074} bytes/empty

@@ -13,7 +13,8 @@
        :chacha20-poly1305 {:seal :open}
        :argon2id f, :hmac-sha3-256 f}
 
-  `:parse` makes of a public key's bytes what `:equation?` and `:verify` take.
+  `:parse` makes of a public key's bytes what `:equation?` and `:verify` take. `:x25519` may
+  have `:generate`, a new pair of the provider's own making, faster than of a given secret.
   The low-level classes are used, not Bouncy Castle's JCA provider, which is half as
   fast; nothing is added to the JVM's list of providers."
   (:require

@@ -1,9 +1,9 @@
 (ns poz.crypto.conscrypt
   "Conscrypt (BoringSSL behind a JNI library) as a provider: `provider` is Bouncy
   Castle's map with what BoringSSL does faster put over it, that is signing and
-  verifying with Ed25519, X25519 agreement, verifying ML-DSA-65, ChaCha20-Poly1305.
+  verifying with Ed25519, X25519 agreement and new keys, verifying ML-DSA-65, ChaCha20-Poly1305.
 
-  What stays Bouncy Castle's: public keys from secrets, the check of an Ed25519 key,
+  What stays Bouncy Castle's: public keys from given secrets, the check of an Ed25519 key,
   Argon2id, HMAC, and signing with ML-DSA-65, where BoringSSL is always randomised.
 
   The JCA objects are fetched from one `Provider` instance, which is never added to the
@@ -13,7 +13,7 @@
    [poz.bytes :as bytes]
    [poz.crypto.bouncy-castle :as bouncy-castle])
   (:import
-   (java.security InvalidKeyException Key PrivateKey Provider PublicKey Signature)
+   (java.security InvalidKeyException Key KeyPairGenerator PrivateKey Provider PublicKey Signature)
    (javax.crypto BadPaddingException Cipher KeyAgreement)
    (javax.crypto.spec IvParameterSpec SecretKeySpec)
    (org.conscrypt Conscrypt MlDsaAlgorithm OpenSSLX25519PrivateKey OpenSSLX25519PublicKey OpenSslEdDsaPrivateKey OpenSslEdDsaPublicKey OpenSslMlDsaPublicKey)
@@ -68,6 +68,11 @@
          (bytes/wrap (.generateSecret agreement))
          (catch InvalidKeyException _ nil))))
 
+(defn- x25519-generate [^Provider jca]
+  (let [pair (.generateKeyPair (KeyPairGenerator/getInstance "XDH" jca))]
+    {:secret (bytes/wrap (.getU ^OpenSSLX25519PrivateKey (.getPrivate pair)))
+     :public-key (bytes/wrap (.getU ^OpenSSLX25519PublicKey (.getPublic pair)))}))
+
 ;; ChaCha20-Poly1305
 
 (defn- own-array
@@ -101,7 +106,7 @@
         (assoc :name :conscrypt)
         (update :ed25519 merge (ed25519 jca))
         (update :ml-dsa-65 merge (ml-dsa-65 jca))
-        (update :x25519 assoc :agree #(x25519-agree jca %1 %2))
+        (update :x25519 assoc :agree #(x25519-agree jca %1 %2) :generate #(x25519-generate jca))
         (assoc :chacha20-poly1305
                {:seal #(chacha20-poly1305 jca Cipher/ENCRYPT_MODE %1 %2 %3 %4)
                 :open #(open jca %1 %2 %3 %4)}))))

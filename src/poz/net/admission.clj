@@ -36,7 +36,9 @@
   [{:keys [caps ^AtomicLong open] :as counts} address]
   (let [in-all (verdict (.incrementAndGet open) (:connections caps))
         of-address (verdict (add! counts address 1) (:connections-per-address caps))]
-    (first (filter (hash-set in-all of-address) [:close :busy :serve]))))
+    (cond (or (= :close in-all) (= :close of-address)) :close
+          (or (= :busy in-all) (= :busy of-address)) :busy
+          :else :serve)))
 
 (defn leave!
   "Counts a connection from `address` as closed."

@@ -4,9 +4,9 @@
   (:require
    [poz.bytes :as bytes])
   (:import
-   (io.netty.buffer ByteBuf Unpooled)
-   (io.netty.channel Channel ChannelFuture ChannelFutureListener ChannelHandlerContext ChannelInboundHandler)
-   (io.netty.util ReferenceCountUtil)
+   (io.netty.buffer ByteBuf)
+   (io.netty.channel Channel ChannelFuture ChannelFutureListener ChannelHandlerContext ChannelInboundHandler EventLoop)
+   (io.netty.util AttributeKey ReferenceCountUtil)
    (java.util.concurrent TimeUnit)
    (poz.bytes Bytes)))
 
@@ -19,25 +19,34 @@
     (.readBytes buf a)
     (bytes/wrap a)))
 
-(defn buffer
-  "`b` as Netty takes it, not copied."
-  ^ByteBuf [^Bytes b]
-  (Unpooled/wrappedBuffer ^bytes (.-array b) (.-offset b) (.-length b)))
+(defn- buffer
+  "A copy of `b` where the socket takes it from, outside of the heap."
+  ^ByteBuf [^ChannelHandlerContext ctx ^Bytes b]
+  (doto (.directBuffer (.alloc ctx) (.-length b))
+    (.writeBytes ^bytes (.-array b) (.-offset b) (.-length b))))
 
 (defn send!
   "Writes the byte string `b` and flushes: the future of that."
   ^ChannelFuture [^ChannelHandlerContext ctx b]
-  (.writeAndFlush ctx (buffer b)))
+  (.writeAndFlush ctx (buffer ctx b)))
 
 (defn when-done
-  "Calls `f` with `future` once it is complete, well or not."
+  "Calls `f` with `future` once it is complete, well or not; at once, if it is."
   [^ChannelFuture future f]
-  (.addListener future (reify ChannelFutureListener (operationComplete [_ future] (f future)))))
+  (if (.isDone future)
+    (f future)
+    (.addListener future (reify ChannelFutureListener (operationComplete [_ future] (f future))))))
+
+(defn unsent
+  "What tells whether the other side takes what was written: it changes with each byte."
+  [^Channel channel]
+  (when-let [out (.outboundBuffer (.unsafe channel))]
+    [(.totalPendingWriteBytes out) (.currentProgress out)]))
 
 (defn later
-  "Calls `f` on the event loop of `channel` in `ms` milliseconds; a future to cancel."
-  [^Channel channel ms f]
-  (.schedule (.eventLoop channel) ^Runnable f (long ms) TimeUnit/MILLISECONDS))
+  "Calls `f` on the event loop `loop` in `ms` milliseconds; a future to cancel."
+  [^EventLoop loop ms f]
+  (.schedule loop ^Runnable f (long ms) TimeUnit/MILLISECONDS))
 
 (defn soon
   "Calls `f` on the event loop of `channel`."
@@ -49,30 +58,39 @@
   [t]
   (or (instance? RuntimeException t) (instance? Error t)))
 
+(def ^:private ^AttributeKey known (AttributeKey/valueOf "poz"))
+
+(defn- of [^ChannelHandlerContext ctx] (.get (.attr (.channel ctx) known)))
+
 (defn- received [read ctx message]
   (let [b (try (when (instance? ByteBuf message) (copied message))
                (finally (ReferenceCountUtil/release message)))]
-    (when b (read ctx b))))
+    (when b (read (of ctx) b))))
+
+(defn- began [begin ^ChannelHandlerContext ctx]
+  (let [x (begin ctx)]
+    (.set (.attr (.channel ctx) known) x)
+    x))
 
 (defn inbound
-  "A handler at the end of a pipeline. `:active` `:inactive` `:writable` take the context, `:read`
-  the context and a byte string, `:event` the context and an event of Netty, `:failed` the context
-  and what was thrown; one that is absent does nothing, but a failure closes the channel."
+  "A handler for the end of pipelines, of any number of channels. `:begin` gives, of the context
+  of a channel that has become active, what is known of it: the argument of `:active`
+  `:inactive` `:writable`, and the first one of `:read`, with a byte string, of `:event`, with an
+  event of Netty, and of `:failed`, with the context and what was thrown, where it may be nil."
   ^ChannelInboundHandler
-  [{:keys [active inactive writable read event failed]
-    :or {active identity inactive identity writable identity event (fn [_ _])
-         failed (fn [^ChannelHandlerContext ctx _] (.close ctx))}}]
+  [{:keys [begin active inactive writable read event failed]
+    :or {writable identity event (fn [_ _])}}]
   (reify ChannelInboundHandler
     (handlerAdded [_ _])
     (handlerRemoved [_ _])
     (channelRegistered [_ _])
     (channelUnregistered [_ _])
-    (channelActive [_ ctx] (active ctx) nil)
-    (channelInactive [_ ctx] (inactive ctx) nil)
+    (channelActive [_ ctx] (active (began begin ctx)) nil)
+    (channelInactive [_ ctx] (some-> (of ctx) inactive) nil)
     (channelRead [_ ctx message] (received read ctx message) nil)
     (channelReadComplete [_ _])
     (userEventTriggered [_ ctx e]
-      (try (event ctx e) (finally (ReferenceCountUtil/release e)))
+      (try (some-> (of ctx) (event e)) (finally (ReferenceCountUtil/release e)))
       nil)
-    (channelWritabilityChanged [_ ctx] (writable ctx) nil)
-    (exceptionCaught [_ ctx t] (failed ctx t) nil)))
+    (channelWritabilityChanged [_ ctx] (some-> (of ctx) writable) nil)
+    (exceptionCaught [_ ctx t] (failed (of ctx) ctx t) nil)))

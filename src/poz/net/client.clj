@@ -47,8 +47,8 @@
     (when-not (or (= :none encryption) (and (bytes/bytes? server-key) (= 32 (count server-key))))
       (throw (IllegalArgumentException. "That contract needs :server-key, 32 bytes.")))))
 
-;; An exchange is {:options :request :future :state}; the state is a volatile that only the
-;; event loop of the channel touches.
+;; An exchange is {:options :request :future :state}, once connected with :ctx; the state is
+;; a volatile with the link, which only the event loop of the channel touches.
 
 (defn- complete! [{:keys [^CompletableFuture future]} value]
   (.complete future value))
@@ -64,60 +64,63 @@
                     :remote-static server-key
                     :random random}))
 
-(defn- begin-noise! [{:keys [options state] :as exchange} ctx]
+(defn- begin-noise! [{:keys [options ctx state] :as exchange}]
   (let [found (noise/write-message (initiator options))]
     (if (error/anomaly? found)
       (complete! exchange found)
       (let [[noise message] found]
-        (vswap! state assoc :link (link/link {:size (size-of options) :noise noise}))
+        (vreset! state (link/link {:size (size-of options) :noise noise}))
         (channel/send! ctx (noise/frame message))))))
 
-(defn- begin-plain! [{:keys [options request state]} ctx]
-  (vswap! state assoc :link (link/link {:size (size-of options)}))
+(defn- begin-plain! [{:keys [options request ctx state]}]
+  (vreset! state (link/link {:size (size-of options)}))
   (channel/send! ctx request))
 
-(defn- begin! [{:keys [options] :as exchange} ctx]
+(defn- begin! [{:keys [options] :as exchange}]
   (if (= :none (:encryption (pipeline/contract-row (:contract options))))
-    (begin-plain! exchange ctx)
-    (begin-noise! exchange ctx)))
+    (begin-plain! exchange)
+    (begin-noise! exchange)))
 
 (declare advance!)
 
 (defn- confirmed!
   "Goes on with the server's `message` of the handshake: the request can leave."
-  [{:keys [request state] :as exchange} ctx message]
-  (let [found (link/confirm (:noise (:link @state)) message)]
+  [{:keys [request ctx state] :as exchange} message]
+  (let [found (link/confirm (:noise @state) message)]
     (if (error/anomaly? found)
       (complete! exchange found)
       (let [[noise messages] (noise/encrypt-all (first found) request)]
-        (vswap! state update :link link/shaken noise)
+        (vswap! state link/shaken noise)
         (run! #(channel/send! ctx (noise/frame %)) messages)
-        (advance! exchange ctx)))))
+        (advance! exchange)))))
 
-(defn- advance! [{:keys [state] :as exchange} ctx]
-  (let [[event link value] (link/step (:link @state))]
-    (vswap! state assoc :link link)
+(defn- advance! [{:keys [state] :as exchange}]
+  (let [[event link value] (link/step @state)]
+    (vreset! state link)
     (case event
       :wait nil
-      :handshake (confirmed! exchange ctx value)
+      :handshake (confirmed! exchange value)
       :malformed (complete! exchange (dissoc value :id))
       (:whole :broken) (complete! exchange value))))
 
-(defn- arrived! [{:keys [^CompletableFuture future state] :as exchange} ctx b]
+(defn- arrived! [{:keys [^CompletableFuture future state] :as exchange} b]
   (when-not (.isDone future)
-    (vswap! state update :link link/arrived b)
-    (advance! exchange ctx)))
+    (vswap! state link/arrived b)
+    (advance! exchange)))
+
+(defn- failed! [{:keys [^CompletableFuture future] :as exchange} ^ChannelHandlerContext ctx ^Throwable t]
+  (if (channel/defect? t)
+    (.completeExceptionally future t)
+    (fail! exchange :net/closed (.getMessage t)))
+  (.close ctx))
 
 (defn- handler [exchange]
   (channel/inbound
-    {:active #(begin! exchange %)
-     :read #(arrived! exchange %1 %2)
-     :inactive (fn [_] (fail! exchange :net/closed nil))
-     :failed (fn [^ChannelHandlerContext ctx ^Throwable t]
-               (if (channel/defect? t)
-                 (.completeExceptionally ^CompletableFuture (:future exchange) t)
-                 (fail! exchange :net/closed (.getMessage t)))
-               (.close ctx))}))
+    {:begin #(assoc exchange :ctx %)
+     :active begin!
+     :read arrived!
+     :inactive #(fail! % :net/closed nil)
+     :failed (fn [_ ctx t] (failed! exchange ctx t))}))
 
 ;; Connecting
 

@@ -42,12 +42,20 @@
       (doto (ByteBuffer/allocate (+ n (* 2 (count old))))
         (.put ^bytes (.-array old) (.-offset old) (.-length old))))))
 
-(defn- append [in ^Bytes b]
-  (let [^ByteBuffer buffer (room in (count b))]
-    (.put buffer ^bytes (.-array b) (.-offset b) (.-length b))
-    {:buffer buffer :at 0}))
+(defn- full
+  "A buffer that is the byte string `b`, without room."
+  [^Bytes b]
+  (let [end (+ (.-offset b) (.-length b))]
+    (-> (ByteBuffer/wrap ^bytes (.-array b)) (.limit end) (.position end))))
 
-(defn- advance [{:keys [^ByteBuffer buffer at]} n]
+(defn- append [in ^Bytes b]
+  (if (identical? nothing in)
+    {:buffer (full b) :at (.-offset b)}
+    (let [^ByteBuffer buffer (room in (count b))]
+      (.put buffer ^bytes (.-array b) (.-offset b) (.-length b))
+      {:buffer buffer :at 0})))
+
+(defn- dropped [{:keys [^ByteBuffer buffer at]} n]
   (let [at (+ (long at) (long n))]
     (if (= at (.position buffer)) nothing {:buffer buffer :at at})))
 
@@ -104,7 +112,7 @@
     (if (and length (not (fits? link length)))
       [:broken link (error/anomaly :noise/size)]
       (if-let [[message] (noise/unframe b)]
-        [:frame (update link :raw advance (+ 2 (count message))) message]
+        [:frame (update link :raw dropped (+ 2 (count message))) message]
         [:wait link]))))
 
 (defn- opened [{:keys [noise] :as link} message]
@@ -128,7 +136,7 @@
     (nil? noise) (message-step link)
     (noise/transport? noise) (transport-step link)
     :else (let [[event link message :as step] (frame-step link)]
-            (if (= :frame event) [:handshake link (bytes/copy-of (bytes/->array message))] step))))
+            (if (= :frame event) [:handshake link message] step))))
 
 (defn leftover
   "What there is of the message when the stream of `link` has ended in the middle of it, a byte
@@ -177,7 +185,9 @@
         (cons (noise/frame message) (sealed noise more))))))
 
 (defn outgoing
-  "The byte string `b` as it goes over the wire of `link`: a lazy sequence of byte strings,
-  each made only when it is asked for. Once for each link."
+  "The byte string `b`, not an empty one, as it goes over the wire of `link`: a sequence of byte
+  strings, each made only when it is asked for. Once for each link."
   [{:keys [noise]} b]
-  (if noise (sealed noise (pieces b)) (pieces b)))
+  (cond noise (sealed noise (pieces b))
+        (<= (count b) (long piece-size)) (list b)
+        :else (pieces b)))

@@ -6,7 +6,7 @@
    [poz.net.transport :as transport])
   (:import
    (io.netty.bootstrap ServerBootstrap)
-   (io.netty.channel Channel ChannelInitializer ChannelOption MultiThreadIoEventLoopGroup)
+   (io.netty.channel Channel ChannelOption EventLoopGroup MultiThreadIoEventLoopGroup)
    (io.netty.channel.group ChannelGroup)
    (io.netty.channel.unix UnixChannelOption)
    (java.net InetSocketAddress)
@@ -25,17 +25,17 @@
 
 (defn- processors [] (.availableProcessors (Runtime/getRuntime)))
 
-(defn- initializer [transform]
-  (proxy [ChannelInitializer] []
-    (initChannel [^Channel channel] (transform (.pipeline channel)))))
-
-(defn- bootstrap ^ServerBootstrap [transport ^MultiThreadIoEventLoopGroup group handler]
-  (doto (ServerBootstrap.)
-    (.group group)
-    (.channel (:server (transport/transports transport)))
-    (.option ChannelOption/SO_BACKLOG (int 1024))
-    (.childOption ChannelOption/TCP_NODELAY true)
-    (.childHandler handler)))
+(defn- bootstrap
+  "What listens, with its connections, on the event loops of `group`."
+  ^ServerBootstrap [transport ^EventLoopGroup group handler]
+  (let [{:keys [server accept]} (transport/transports transport)]
+    (cond-> (doto (ServerBootstrap.)
+              (.group group)
+              (.channel server)
+              (.option ChannelOption/SO_BACKLOG (int 1024))
+              (.childOption ChannelOption/ALLOW_HALF_CLOSURE true)
+              (.childHandler handler))
+      accept (.handler accept))))
 
 (defn- bind ^Channel [^ServerBootstrap bootstrap host port]
   (.channel (.sync (.bind bootstrap ^String host (int port)))))
@@ -46,26 +46,32 @@
 (defn- free!
   "Throws where `port` is taken. Sockets that share a port would share that of another server of
   this user too, without a word."
-  [^ServerBootstrap bootstrap host port]
+  [bootstrap host port]
   (.sync (.close (bind bootstrap host port))))
 
 (defn- bind-more
-  "The listeners `bound` and one more on the same port, the first one's if there is one."
-  [bootstrap host port bound]
+  "The listeners `bound` and that of `bootstrap` on the same port, the first one's if there is one."
+  [host port bound bootstrap]
   (try (conj bound (bind bootstrap host (if (seq bound) (port-of (first bound)) port)))
        (catch Throwable t
          (run! #(.close ^Channel %) bound)
          (throw t))))
 
+(defn- shared
+  "A bootstrap for each loop of `group`, on one port, among which the kernel shares out
+  connections; each stays on its loop."
+  [bootstrap group]
+  (for [loop (iterator-seq (.iterator ^MultiThreadIoEventLoopGroup group))]
+    (.option ^ServerBootstrap (bootstrap loop) UnixChannelOption/SO_REUSEPORT true)))
+
 (defn- listen
-  "The listening channels: with epoll `n` on one port, among which the kernel shares out
-  connections."
-  [transport ^ServerBootstrap bootstrap host port n]
-  (if (= :epoll transport)
-    (do (when-not (zero? (long port)) (free! bootstrap host port))
-        (.option bootstrap UnixChannelOption/SO_REUSEPORT true)
-        (reduce (fn [bound _] (bind-more bootstrap host port bound)) [] (range n)))
-    [(bind bootstrap host port)]))
+  "The listening channels, with epoll one for each loop."
+  [transport group handler host port]
+  (let [bootstrap #(bootstrap transport % handler)]
+    (if (= :epoll transport)
+      (do (when-not (zero? (long port)) (free! (bootstrap group) host port))
+          (reduce #(bind-more host port %1 %2) [] (shared bootstrap group)))
+      [(bind (bootstrap group) host port)])))
 
 (defn- end-loops! [^MultiThreadIoEventLoopGroup group]
   (.await (.shutdownGracefully group 0 1000 TimeUnit/MILLISECONDS)))
@@ -86,9 +92,9 @@
   (let [transport (transport/choose transport)
         n (or loops (processors))
         group (transport/loops transport "poz-server" n)
-        bootstrap (bootstrap transport group (initializer (pipeline/transform facts)))
+        handler (pipeline/handler facts)
         port (or port (:port (pipeline/contract-row contract)))]
-    (try {:group group :transport transport :listeners (listen transport bootstrap host port n)}
+    (try {:group group :transport transport :listeners (listen transport group handler host port)}
          (catch Throwable t
            (end-loops! group)
            (throw t)))))

@@ -23,31 +23,37 @@
 
 ;; SHA256. The JDK's is compiled to the processor's own instructions.
 
+(defn- add! [^MessageDigest digest ^Bytes b]
+  (.update digest ^bytes (.-array b) (.-offset b) (.-length b)))
+
 (defn sha-256
-  "The 32-byte SHA-256 of the byte strings `parts`, concatenated (FIPS 180-4)."
-  [& parts]
-  (let [digest (MessageDigest/getInstance "SHA-256")]
-    (doseq [^Bytes part parts]
-      (.update digest ^bytes (.-array part) (.-offset part) (.-length part)))
-    (bytes/wrap (.digest digest))))
+  "The 32-byte SHA-256 of the byte string `a`, or of `a` and `b`, concatenated (FIPS 180-4)."
+  ([a] (sha-256 a bytes/empty))
+  ([a b]
+   (let [digest (MessageDigest/getInstance "SHA-256")]
+     (add! digest a)
+     (add! digest b)
+     (bytes/wrap (.digest digest)))))
 
-(defn- hmac [key & parts]
-  (let [mac (doto (Mac/getInstance "HmacSHA256")
-              (.init (SecretKeySpec. (bytes/->array key) "HmacSHA256")))]
-    (doseq [^Bytes part parts]
-      (.update mac ^bytes (.-array part) (.-offset part) (.-length part)))
-    (bytes/wrap (.doFinal mac))))
+(defn- keyed! [^Mac mac ^Bytes key]
+  (.init mac (SecretKeySpec. ^bytes (.-array key) (.-offset key) (.-length key) "HmacSHA256")))
 
-(def ^:private one (bytes/hex-> "01"))
-(def ^:private two (bytes/hex-> "02"))
+(defn- mac-of
+  "The MAC of the byte string `b` and, where it is not 0, the byte `end`, as `mac` is keyed."
+  ^Bytes [^Mac mac ^Bytes b end]
+  (.update mac ^bytes (.-array b) (.-offset b) (.-length b))
+  (when-not (zero? (long end)) (.update mac (byte end)))
+  (bytes/wrap (.doFinal mac)))
 
 (defn hkdf
   "Noise's HKDF with two outputs (§4.3): two secrets of 32 bytes from two secrets, the
   chaining key, of 32 bytes, and any `material`."
   [chain material]
-  (let [key (hmac (bytes/reveal chain) (bytes/reveal material))
-        first (hmac key one)
-        second (hmac key first two)]
+  (let [mac (doto (Mac/getInstance "HmacSHA256") (keyed! (bytes/reveal chain)))
+        key (mac-of mac (bytes/reveal material) 0)
+        _ (keyed! mac key)
+        first (mac-of mac bytes/empty 1)
+        second (mac-of mac first 2)]
     [(bytes/secret first) (bytes/secret second)]))
 
 ;; Ciphers
@@ -90,7 +96,7 @@
 (defn mix-hash
   "The state whose hash covers the byte string `data` too."
   [state data]
-  (update state :hash sha-256 data))
+  (assoc state :hash (sha-256 (:hash state) data)))
 
 (defn mix-key
   "The state with a new chaining key and a new cipher, from the secret `material`."

@@ -34,6 +34,13 @@
   (prop/for-all [secret (gen-sized 32) key (gen-sized 32)]
     (same? [:x25519 :agree] secret key)))
 
+(deftest new-keys
+  (when-let [generate (get-in (second @both) [:x25519 :generate])]
+    (let [pairs (repeatedly 50 generate)]
+      (is (= 50 (count (set (map :secret pairs)))))
+      (doseq [{:keys [secret public-key]} pairs]
+        (is (= public-key ((get-in (first @both) [:x25519 :public-key]) secret)))))))
+
 (defspec same-signature 300
   (prop/for-all [seed (gen-sized 32) message gen-bytes]
     (same? [:ed25519 :sign] seed message)))
