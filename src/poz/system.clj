@@ -230,7 +230,8 @@
         server (server-of config store keys #(load-of config executor @listeners))
         serving (promise)
         handle #(if (realized? serving) (server/handle server %) (busy %))]
-    (vreset! listeners (listen! config {:static (:noise keys) :executor executor :handler handle}))
+    (vreset! listeners (listen! config {:static (:noise keys) :executor executor :handler handle
+                                :ready #(server/ready server %)}))
     (try
       (let [warning (update-record! config (:store server) keys (update-vals @listeners :port))]
         (deliver serving true)
