@@ -38,7 +38,7 @@
 
 (def ^:private requests 10000)
 (def ^:private clients 64)
-(def ^:private lines 24)
+(def ^:private lines 32)
 (def ^:private length "of a line, in updates" 16)
 (def ^:private flows "handles that are asked for, five requests each" 100)
 

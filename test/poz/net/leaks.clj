@@ -51,6 +51,6 @@
   [run]
   (detect!)
   (run)
-  (let [{:keys [found]} (last (repeatedly 5 look))]
+  (let [{:keys [found]} (last (repeatedly 3 look))]
     (when (seq found)
       (throw (ex-info (str "Netty reports leaks: " found) {})))))
