@@ -31,7 +31,7 @@
    #"currentTimeMillis|nanoTime|Instant/now|Clock/system" '#{poz.main poz.system poz.client.attempt} ; the last: how long it has been
    #"java\.io\b(?!\.Writer| Writer)|\(java\.io [^W]|java\.nio\.file|clojure\.java\.io|\b(?:slurp|spit)\b" '#{poz.main poz.cli.files poz.api poz.store.sqlite}
    #"java\.net\b|java\.nio\.channels\.Socket" '#{poz.net.client poz.net.pipeline poz.net.server}
-   #"io\.netty" '#{poz.net.channel poz.net.client poz.net.pipeline poz.net.server poz.net.sweep poz.net.transport}
+   #"io\.netty" '#{poz.net.channel poz.net.client poz.net.epoll poz.net.pipeline poz.net.server poz.net.sweep poz.net.transport}
    #"System/(?:getenv|getProperty|exit|in|out|err)\b" '#{poz.main poz.crypto}
    #"\((?:println|prn|print|printf|pprint|newline)[ )]" '#{}})
 

@@ -9,7 +9,9 @@
    [poz.crypto :as crypto]
    [poz.error :as error]
    [poz.net :as net]
+   [poz.net.leaks :as leaks]
    [poz.net.link :as link]
+   [poz.net.raw :refer [connect decrypted empty-message end! eventually framed initiator rest-of send! shake static transports]]
    [poz.net.transport :as transport]
    [poz.noise :as noise]
    [poz.wire :as wire])
@@ -17,61 +19,16 @@
    (io.netty.bootstrap ServerBootstrap)
    (io.netty.buffer ByteBufAllocator)
    (io.netty.channel Channel ChannelHandler ChannelInboundHandlerAdapter ChannelInitializer EventLoopGroup)
-   (io.netty.util ResourceLeakDetector ResourceLeakDetector$Level ResourceLeakDetectorFactory)
-   (java.io ByteArrayOutputStream DataInputStream IOException)
+   (java.io IOException)
    (java.net InetSocketAddress Socket SocketTimeoutException)
    (java.util.concurrent CompletableFuture CountDownLatch Executor RejectedExecutionException TimeUnit)))
 
 (set! *warn-on-reflection* true)
 
-;; Leaks: whatever Netty reports fails the namespace.
-
-(def ^:private leaks (atom []))
-
-(defn- detector [^Class resource]
-  (proxy [ResourceLeakDetector] [resource (int 1)]
-    (needReport [] true)
-    (reportTracedLeak [type records] (swap! leaks conj [type records]))
-    (reportUntracedLeak [type] (swap! leaks conj [type]))))
-
-(defn- detect-leaks! []
-  (ResourceLeakDetector/setLevel ResourceLeakDetector$Level/PARANOID)
-  (ResourceLeakDetectorFactory/setResourceLeakDetectorFactory
-    (proxy [ResourceLeakDetectorFactory] []
-      (newResourceLeakDetector
-        ([resource] (detector resource))
-        ([resource _interval] (detector resource))
-        ([resource _interval _most] (detector resource))))))
-
-(defn- leaked
-  "The reports so far; leaks are noticed when something is allocated after a collection."
-  []
-  (System/gc)
-  (.release (.directBuffer ByteBufAllocator/DEFAULT 8))
-  @leaks)
-
-(defn- eventually
-  "The first true value of `(f)`, nil if there is none for 10 seconds."
-  [f]
-  (let [end (+ (System/nanoTime) 10000000000)]
-    (loop []
-      (or (f)
-        (when (< (System/nanoTime) end)
-          (Thread/yield)
-          (recur))))))
-
-(use-fixtures :once
-  (fn [run]
-    (detect-leaks!)
-    (run)
-    (dotimes [_ 5] (leaked))
-    (when (seq @leaks)
-      (throw (ex-info (str "Netty reports leaks: " @leaks) {})))))
+(use-fixtures :once leaks/fixture)
 
 ;; Servers
 
-(def ^:private static (crypto/generate :x25519 (bytes/zeros 32)))
-(def ^:private transports (if (transport/epoll?) [:epoll :nio] [:nio]))
 (def ^:private contracts [7074 7075 7076])
 
 (def ^:private request (wire/encode-request {:type :record :id 77 :payload {:domain "example.org"}}))
@@ -95,24 +52,6 @@
 
 ;; Raw clients
 
-(defn- connect ^Socket [{:keys [port]}]
-  (doto (Socket. "127.0.0.1" (int port)) (.setSoTimeout 10000)))
-
-(defn- send! [^Socket socket b]
-  (.write (.getOutputStream socket) (bytes/->array b)))
-
-(defn- end! [^Socket socket]
-  (.shutdownOutput socket))
-
-(defn- rest-of
-  "All bytes until the server closes; a reset is an end too. :open if it does not close."
-  [^Socket socket]
-  (let [out (ByteArrayOutputStream.)]
-    (try (.transferTo (.getInputStream socket) out)
-         (bytes/wrap (.toByteArray out))
-         (catch SocketTimeoutException _ :open)
-         (catch IOException _ (bytes/wrap (.toByteArray out))))))
-
 (defn- answered
   "What a server answers to raw bytes, as the anomaly's code or the status; `bytes/empty` where
   it says nothing."
@@ -135,34 +74,6 @@
     (end! socket)
     (answered (rest-of socket))))
 
-;; Raw Noise clients
-
-(defn- initiator [contract]
-  (noise/initiator {:prologue (noise/prologue contract) :remote-static (:public-key static) :random crypto/random-bytes}))
-
-(defn- read-frame [^Socket socket]
-  (let [in (DataInputStream. (.getInputStream socket))
-        frame (byte-array (.readUnsignedShort in))]
-    (.readFully in frame)
-    (bytes/wrap frame)))
-
-(defn- shake
-  "The state of a handshake done over `socket`."
-  [socket contract]
-  (let [[state message] (noise/write-message (initiator contract))]
-    (send! socket (noise/frame message))
-    (first (noise/read-message state (read-frame socket)))))
-
-(defn- decrypted
-  "The plaintext of all messages until the server closes."
-  [socket state]
-  (let [b (rest-of socket)]
-    (loop [state state b b out bytes/empty]
-      (if-let [[message more] (noise/unframe b)]
-        (let [[state plaintext] (noise/decrypt state message)]
-          (recur state more (bytes/concat out plaintext)))
-        out))))
-
 (defn- raw-noise
   "The answer, after a handshake, to what `(f state)` gives: `[state' bytes]`."
   [server contract f]
@@ -170,9 +81,6 @@
     (let [[state b] (f (shake socket contract))]
       (send! socket b)
       (answered (decrypted socket state)))))
-
-(defn- framed [[state messages]]
-  [state (apply bytes/concat (map noise/frame messages))])
 
 ;; What passes
 
@@ -266,12 +174,6 @@
               (raw-noise server 7076 #(let [[state a] (noise/encrypt % request)]
                                         [state (bytes/concat (noise/frame a) (bytes/zeros 1))]))))))))
 
-(defn- empty-transport-message
-  "A message that opens to nothing: what `encrypt` refuses to make."
-  [{:keys [send] :as state}]
-  (let [seal (requiring-resolve 'poz.noise.symmetric/seal)]
-    [state (noise/frame (second (seal send bytes/empty bytes/empty)))]))
-
 (deftest noise-failures-close-without-a-word
   (doseq [transport transports]
     (with-server {:contract 7075 :transport transport :handler refused-all}
@@ -288,7 +190,7 @@
           (is (= bytes/empty (raw-ended server (bytes/slice (first-message 7075) 0 20)))))
         (testing "after the handshake"
           (are [f] (= bytes/empty (raw-noise server 7075 f))
-            empty-transport-message
+            empty-message
             (fn [state] [state (bytes/hex-> "0000")])
             (fn [state] [state (noise/frame (bytes/zeros 100))])
             (fn [state] (let [[state message] (noise/encrypt state (bytes/slice request 0 3))
@@ -561,6 +463,5 @@
 ;; The detector of leaks
 
 (deftest leaks-are-detected
-  (.directBuffer ByteBufAllocator/DEFAULT 100)
-  (is (eventually #(seq (leaked))))
-  (swap! leaks (fn [reports] (vec (rest reports)))))
+  (.touch (.directBuffer ByteBufAllocator/DEFAULT 100) leaks/on-purpose)
+  (is (eventually #(seq (:on-purpose (leaks/look))))))

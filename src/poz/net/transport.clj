@@ -1,9 +1,11 @@
 (ns poz.net.transport
   "Which of Netty's transports carries the connections: `:epoll` on Linux where its library
   loads, `:nio` everywhere."
+  (:require
+   [poz.net.epoll :as epoll])
   (:import
    (io.netty.channel Channel ChannelHandlerContext ChannelInboundHandlerAdapter IoHandlerFactory MultiThreadIoEventLoopGroup)
-   (io.netty.channel.epoll Epoll EpollIoHandler EpollServerSocketChannel EpollSocketChannel)
+   (io.netty.channel.epoll Epoll EpollServerSocketChannel EpollSocketChannel)
    (io.netty.channel.nio NioIoHandler)
    (io.netty.channel.socket.nio NioServerSocketChannel NioSocketChannel)
    (io.netty.util.concurrent DefaultThreadFactory)))
@@ -23,7 +25,7 @@
 (def transports
   "Name → the classes of channels, the maker of what drives them, and a handler for what
   listens, or nil."
-  {:epoll {:server EpollServerSocketChannel :client EpollSocketChannel :io #(EpollIoHandler/newFactory)
+  {:epoll {:server EpollServerSocketChannel :client EpollSocketChannel :io epoll/handlers
            :accept (reading-at-once)}
    :nio {:server NioServerSocketChannel :client NioSocketChannel :io #(NioIoHandler/newFactory)}})
 
