@@ -1,14 +1,14 @@
 (ns bench.ratio
   "One thunk beside another that does the least that has to be done: `print-ratios`.
 
-  Both are warmed up in turn until neither gets faster any more, then measured in turn,
-  so that they meet the same machine. The ratio is the median of the rounds' ratios."
+  All rows are warmed up before the first is measured, since they share code. Then both of a
+  row run in turn, so that they meet the same machine. The ratio is the median of the rounds' ratios."
   (:require
    [bench.harness :as harness]))
 
 (set! *warn-on-reflection* true)
 
-(def ^:private warm-up-ns 20e9)
+(def ^:private warm-up-ns 15e9)
 (def ^:private round-ns 4e7)
 (def ^:private rounds 31)
 
@@ -63,8 +63,10 @@
   inside of that, whose own time does not count."
   ([rows] (print-ratios {} rows))
   ([{:keys [around]} rows]
-   (doseq [[name baseline f] rows
-           :let [{:keys [ns baseline-ns ratio]} (measure (if around (apart around) timed) baseline f)]]
-     (println (format "%-58s %10.1f µs %10.1f µs %6.2f×" name
-                (/ (double ns) 1e3) (/ (double baseline-ns) 1e3) ratio))
-     (flush))))
+   (let [run (if around (apart around) timed)]
+     (doseq [[_ baseline f] rows] (warm-up run baseline f))
+     (doseq [[name baseline f] rows
+             :let [{:keys [ns baseline-ns ratio]} (measure run baseline f)]]
+       (println (format "%-58s %10.1f µs %10.1f µs %6.2f×" name
+                  (/ (double ns) 1e3) (/ (double baseline-ns) 1e3) ratio))
+       (flush)))))

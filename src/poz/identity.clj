@@ -42,8 +42,8 @@
       (unknown "the provider's Identity Zone does not hold" :identity/provider-zone-not-valid "a zone that its keys signed again")
       :else (rules/holds "the provider's chain and Identity Zone hold"))))
 
-(defn- map-finding [{:keys [signers key-map]}]
-  (when-let [beyond (first (filter #(<= (count key-map) (long %)) (sort signers)))]
+(defn- map-finding [{:keys [signatures key-map]}]
+  (when-let [{beyond :key} (signing/first-of #(<= (count key-map) (long (:key %))) signatures)]
     (rules/breaks (str "the provider has no key " beyond)
       {:error :signature/no-such-key :numbers {:key beyond :keys (count key-map)}})))
 
@@ -54,25 +54,26 @@
   "True if one revision's `delegation` names all `signers` and they reach 100 in it."
   [delegation signers]
   (and (reaches? delegation signers)
-    (every? (into #{} (map :key) delegation) signers)))
+    (every? (fn [signer] (some #(= signer (:key %)) delegation)) signers)))
 
-(defn- delegation-finding [{:keys [delegations signers]}]
+(defn- delegation-finding [{:keys [signers] {:keys [delegations]} :issuer}]
   (cond
-    (not-any? #(reaches? % signers) delegations)
+    (some #(carries? % signers) (rseq delegations))
+    (rules/holds #(str "the provider delegated 100 to " (signing/key-list (sort signers))))
+    (some #(reaches? % signers) delegations)
+    (rules/breaks "no one revision of the provider names all signers" {:error :signature/stray})
+    :else
     (rules/breaks (str "no revision of the provider delegates 100 to " (signing/key-list (sort signers)))
       {:error :identity/below-threshold
-       :numbers {:sums (mapv #(zone/sum {:keys %} :grant signers) delegations)}})
-    (not-any? #(carries? % signers) delegations)
-    (rules/breaks "no one revision of the provider names all signers" {:error :signature/stray})
-    :else (rules/holds #(str "the provider delegated 100 to " (signing/key-list (sort signers))))))
+       :numbers {:sums (mapv #(zone/sum {:keys %} :grant signers) delegations)}})))
 
-(defn- issue-finding [{:keys [denied statement]}]
+(defn- issue-finding [{:keys [statement] {:keys [denied]} :issuer}]
   (if (contains? denied (:hash @statement))
     (rules/breaks "the provider denies that it issues this" {:error :identity/revoked})
     (rules/holds "the provider does not deny it")))
 
-(defn- signer-finding [{:keys [denied signers hashes]}]
-  (if-let [key (first (filter #(contains? denied @(nth hashes %)) (sort signers)))]
+(defn- signer-finding [{:keys [signers] {:keys [denied hashes]} :issuer}]
+  (if-let [key (when (seq denied) (first (filter #(contains? denied @(nth hashes %)) (sort signers))))]
     (rules/breaks (str "the provider denies its key " key ", which signed this")
       {:error :identity/signer-revoked :numbers {:key key}})
     (rules/holds "the provider denies no signer")))
@@ -92,32 +93,31 @@
 
 (def ^:private revocations #{:identity/revoked :identity/signer-revoked})
 
-(defn- status [{:keys [outcome] :as judgement} {:keys [delegations signers]}]
+(defn- status [{:keys [outcome] :as judgement} {:keys [signers] {:keys [delegations]} :issuer}]
   (case outcome
     :valid (if (carries? (peek delegations) signers) :current :superseded)
     :invalid (if (some revocations (rules/problems judgement)) :revoked :invalid)
     :unknown))
 
-(defn- provider-facts
+(defn- issuer
   "What the rules ask of a provider, whatever the entry."
-  [{:keys [record] :as provider}]
-  {:provider provider
-   :key-map (:public-key-map record)
-   :hashes (signing/key-hashes (:public-key-map record))
+  [{:keys [record]}]
+  {:hashes (signing/key-hashes (:public-key-map record))
    :denied (when-let [z (:identity-zone record)] (zone/denied z))
    :delegations (mapv #(zone/delegation % :identity) (chain/revisions record))})
 
 (defn prepared
   "`provider` with what `judge-entry` derives from it, for those who judge many entries."
   [provider]
-  (assoc provider :facts (provider-facts provider)))
+  (assoc provider :issuer (issuer provider)))
 
 (defn- facts [entry original-master-hash provider]
   (let [signatures (:authority-signatures entry)]
-    (assoc (or (:facts provider) (when provider (provider-facts provider)))
-      :entry entry :original-master-hash original-master-hash
-      :signatures signatures :signers (into #{} (map :key) signatures)
-      :statement (delay (statement entry)))))
+    {:entry entry :original-master-hash original-master-hash
+     :provider provider :issuer (or (:issuer provider) (when provider (issuer provider)))
+     :key-map (:public-key-map (:record provider))
+     :signatures signatures :signers (into #{} (map :key) signatures)
+     :statement (delay (statement entry))}))
 
 (def ^:private status-errors
   "Status → the error that tells of it where no rule does."

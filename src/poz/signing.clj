@@ -67,10 +67,10 @@
   (let [found (BitSet.)]
     (when gather
       (gather (fn [_ i] (.set found (int i))) nil value))
-    (loop [i (.nextSetBit found 0) indexes (transient [])]
+    (loop [i (.nextSetBit found 0) indexes []]
       (if (neg? i)
-        (persistent! indexes)
-        (recur (.nextSetBit found (unchecked-inc-int i)) (conj! indexes (long i)))))))
+        indexes
+        (recur (.nextSetBit found (unchecked-inc-int i)) (conj indexes (long i)))))))
 
 (defn bindings
   "The key hashes of the distinct `indexes`, which ascend, one after another. `hashes`
@@ -89,7 +89,7 @@
 
   Gives `:context`, `:content` (bytes), `:cites` (indexes), `:bindings` (bytes), `:hash`,
   which is H(content, bindings), and the `:message` to sign; with the byte string `tail`
-  also `:whole-hash`, H(content, bindings, tail)."
+  also `:whole-hash`, H(content, bindings, tail), which is nil else."
   ([kind value hashes] (statement kind value hashes nil))
   ([kind value hashes tail]
    (let [{:keys [context separated codec gather]} (statements kind)
@@ -99,9 +99,8 @@
          [hash whole] (if tail
                         (crypto/sha3-256-twice [content bound] tail)
                         [(crypto/sha3-256 content bound)])]
-     (cond-> {:context context :content content :cites cited :bindings bound
-              :hash hash :message (bytes/concat separated hash)}
-       tail (assoc :whole-hash whole)))))
+     {:context context :content content :cites cited :bindings bound
+      :hash hash :whole-hash whole :message (bytes/concat separated hash)})))
 
 ;; ## Signature lists
 
@@ -168,7 +167,7 @@
     1 (str "key " (first indexes))
     (str "keys " (str/join ", " indexes))))
 
-(defn- first-of
+(defn first-of
   "The first of `items` for which `pred` holds, or nil. No later one is asked."
   [pred items]
   (reduce (fn [_ item] (when (pred item) (reduced item))) nil items))

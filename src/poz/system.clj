@@ -231,7 +231,7 @@
         serving (promise)
         handle #(if (realized? serving) (server/handle server %) (busy %))]
     (vreset! listeners (listen! config {:static (:noise keys) :executor executor :handler handle
-                                :ready #(server/ready server %)}))
+                                        :ready #(server/ready server %)}))
     (try
       (let [warning (update-record! config (:store server) keys (update-vals @listeners :port))]
         (deliver serving true)

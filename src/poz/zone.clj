@@ -172,7 +172,7 @@
   "The error of an authority whose delegation has changed in `later` revisions, or nil."
   [same? later]
   (cond
-    (every? same? later) nil
+    (reduce (fn [_ revision] (or (same? revision) (reduced false))) true later) nil
     (same? (peek later)) :authority/interrupted
     :else :authority/not-current))
 
@@ -216,7 +216,9 @@
   "The sum of the values of `kind` (`:grant` or `:deny`) of those keys of the authority
   that are in `signers`."
   [{:keys [keys]} kind signers]
-  (transduce (comp (filter #(contains? signers (:key %))) (map kind)) + 0 keys))
+  (reduce (fn [total share]
+            (if (contains? signers (:key share)) (+ (long total) (long (kind share))) total))
+    0 keys))
 
 (defn- sum-finding [kind error {:keys [authority signers]}]
   (let [total (sum authority kind signers)

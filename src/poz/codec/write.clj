@@ -37,7 +37,7 @@
 (defn writer
   "An empty writer, with room for `size` bytes, and for more when they come. `algorithms`, a
   vector or nil, are those of the record's keys."
-  (^Writer [algorithms] (writer algorithms 512))
+  (^Writer [algorithms] (writer algorithms 256))
   (^Writer [algorithms size]
    (Writer. (ByteBuffer/allocate (int size)) (path/path) algorithms)))
 

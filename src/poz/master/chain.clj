@@ -23,9 +23,6 @@
 
 (def ^:private signatures-codec (codec/codec (:types format/format) :signatures))
 
-(def ^:private content-keys
-  (map :key (:fields (:node (codec/codec (:types format/format) :master-content)))))
-
 (defn genesis?
   "True for the first revision of a record."
   [{:keys [serial]}]
@@ -40,7 +37,7 @@
   "What a revision's signers sign: its fields but current_master_hash and signatures, and
   at genesis with original_master_hash zero, since it is not known yet."
   [revision]
-  (cond-> (select-keys revision content-keys)
+  (cond-> (dissoc revision :current-master-hash :signatures)
     (genesis? revision) (assoc :original-master-hash zero)))
 
 (defn statement
@@ -121,14 +118,11 @@
       (rules/breaks "current_master_hash is not the hash of content, cited keys and signatures"
         {:numbers {:expected expected :found found}}))))
 
-(defn- reached? [sums]
-  (boolean (some #(<= (long survivorship/threshold) (long %)) (vals sums))))
-
 (defn- list-finding
   "Whether `signers` satisfy `master-keys`; `whose` gives words for whose keys those are."
   [whose master-keys signers sums]
   (let [line #(survivorship/explain master-keys signers)]
-    (if (reached? sums)
+    (if (survivorship/reached? sums)
       (rules/holds #(str (whose) " master keys: " (line)) {:sums sums})
       (rules/breaks #(str (whose) " master keys are not satisfied: " (line))
         {:error :survivorship/below-threshold :numbers {:sums sums}
@@ -203,10 +197,10 @@
   `:signers` and `:support`, the sums of its signers. `context` has `:key-map`, `:hashes`
   and `:now`."
   [revision previous context]
-  (let [{:keys [signers support] :as facts} (revision-facts revision previous context)]
+  (let [{:keys [support] :as facts} (revision-facts revision previous context)]
     (assoc (rules/judge revision-rules facts)
       :serial (:serial revision)
-      :signers (vec (sort signers))
+      :signers (mapv :key (:signatures revision))
       :support support)))
 
 (defn judge-chain

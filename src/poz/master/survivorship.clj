@@ -17,32 +17,40 @@
 (defn sums
   "Group → the sum of the values that `signers` have in it; every group is there."
   [master-keys signers]
-  (reduce (fn [acc {:keys [group key value]}]
-            (update acc group (fnil + 0) (if (contains? signers key) value 0)))
+  (reduce (fn [sums {:keys [group key value]}]
+            (assoc sums group (+ (long (get sums group 0)) (if (contains? signers key) (long value) 0))))
     (sorted-map) master-keys))
+
+(defn reached?
+  "True if one of `sums` is the threshold or more."
+  [sums]
+  (reduce-kv (fn [_ _ sum] (if (<= (long threshold) (long sum)) (reduced true) false)) false sums))
 
 (defn satisfied?
   "True if `signers` reach the threshold in some one group of the list."
   [master-keys signers]
-  (true?
-    (reduce (fn [sums {:keys [group key value]}]
-              (if (contains? signers key)
-                (let [sum (+ (long (get sums group 0)) (long value))]
-                  (if (<= (long threshold) sum) (reduced true) (assoc sums group sum)))
-                sums))
-      {} master-keys)))
+  (reached? (sums master-keys signers)))
 
 (defn authorised?
   "True if `signers` satisfy every one of `lists`: the former revision's and its own."
   [lists signers]
   (every? #(satisfied? % signers) lists))
 
+(defn- reached-without?
+  "True if the signers of the list whose `sums` these are would satisfy it without `key`."
+  [master-keys sums key]
+  (reached? (reduce (fn [sums {:keys [group value] k :key}]
+                      (if (= key k) (assoc sums group (- (long (sums group)) (long value))) sums))
+              sums master-keys)))
+
 (defn spare
   "The signers, ascending, without any one of whom `lists` would still be satisfied."
   [lists signers]
-  (if (authorised? lists signers)
-    (vec (sort (filterv #(authorised? lists (disj signers %)) signers)))
-    []))
+  (let [with-sums (mapv (fn [list] [list (sums list signers)]) lists)]
+    (if (every? (comp reached? peek) with-sums)
+      (into [] (filter (fn [key] (every? (fn [[list sums]] (reached-without? list sums key)) with-sums)))
+        (sort signers))
+      [])))
 
 (defn without-spare
   "The signers that are left when spare ones are dropped, highest index first."
