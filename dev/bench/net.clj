@@ -28,7 +28,7 @@
 (def ^:private warm-up
   "How often our server gets a round's requests first: until the compiler of the JVM, which
   counts too, has done most of what it will do."
-  {"7074" 8 "7075" 16})
+  {"7074" 16 "7075" 40})
 
 ;; The servers
 

@@ -25,7 +25,7 @@
    [poz.wire :as wire])
   (:import
    (com.github.benmanes.caffeine.cache Cache Caffeine Weigher)
-   (java.util.concurrent TimeUnit)
+   (java.util.concurrent Executor TimeUnit)
    (java.util.concurrent.atomic AtomicLongArray)))
 
 (set! *warn-on-reflection* true)
@@ -87,7 +87,9 @@
 (deftype Answer [response seen])
 
 (defn- holds? [^AtomicLongArray versions ^Answer answer]
-  (every? (fn [[slot version]] (= (long version) (.get versions (int slot)))) (.-seen answer)))
+  (reduce (fn [_ [slot version]]
+            (or (= (long version) (.get versions (int slot))) (reduced false)))
+    true (.-seen answer)))
 
 ;; ## The collection
 
@@ -100,12 +102,16 @@
     (weigh [_ k answer]
       (int (+ (long overhead) (count k) (count (.-response ^Answer answer)))))))
 
+(def ^:private ^Executor here
+  "Does the cache's housekeeping at once on the thread that asks: it is less than handing it over."
+  (reify Executor (execute [_ task] (.run task))))
+
 (defn answers
   "An empty collection of at most `:bytes` bytes, each of which holds for `:ms` milliseconds at
   most (nil: as long as nothing is committed); nil, which keeps nothing, where either is 0."
   [{:keys [bytes ms]}]
   (when-not (or (zero? (long bytes)) (= 0 ms))
-    (let [builder (-> (Caffeine/newBuilder) (.maximumWeight (long bytes)) (.weigher weigher))]
+    (let [builder (-> (Caffeine/newBuilder) (.maximumWeight (long bytes)) (.weigher weigher) (.executor here))]
       {:cache (.build (cond-> ^Caffeine builder ms (.expireAfterWrite (long ms) TimeUnit/MILLISECONDS)))
        :versions (AtomicLongArray. (int slots))})))
 

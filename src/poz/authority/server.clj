@@ -30,8 +30,10 @@
 (defn counters
   "What was answered so far: `{[type status] n}`, with `[:ready :ok]` for ready-made answers and
   the type nil for what could not be read."
-  [{:keys [^ConcurrentHashMap counts]}]
-  (into {} (map (fn [[k adder]] [k (.sum ^LongAdder adder)])) counts))
+  [{:keys [^ConcurrentHashMap counts ^LongAdder ready-made]}]
+  (let [n (.sum ready-made)]
+    (into (if (pos? n) {[:ready :ok] n} {})
+      (map (fn [[k adder]] [k (.sum ^LongAdder adder)])) counts)))
 
 ;; ## Work
 
@@ -96,7 +98,7 @@
   or nil. Never waits, so that an event loop may call it."
   [server asked]
   (when-let [out (answers/lookup (:answers server) asked)]
-    (count! server [:ready :ok])
+    (.increment ^LongAdder (:ready-made server))
     out))
 
 (defn handle
@@ -126,4 +128,5 @@
   (assoc facts
     :store (answers/watched answers store)
     :spent (atom (pow/spent))
-    :counts (ConcurrentHashMap.)))
+    :counts (ConcurrentHashMap.)
+    :ready-made (LongAdder.)))
