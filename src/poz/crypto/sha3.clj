@@ -11,15 +11,19 @@
 
 (set! *warn-on-reflection* true)
 
+(defn- absorb! [^SHA3Digest digest ^Bytes part]
+  (.update digest ^bytes (.-array part) (.-offset part) (.-length part))
+  digest)
+
+(defn- squeeze! [^SHA3Digest digest]
+  (let [out (byte-array 32)]
+    (.doFinal digest out 0)
+    (bytes/wrap out)))
+
 (defn by-bouncy-castle
   "The 32-byte SHA3-256 of the byte strings `parts`, concatenated. Copies none of them."
   [parts]
-  (let [digest (SHA3Digest. 256)
-        out (byte-array 32)]
-    (doseq [^Bytes part parts]
-      (.update digest ^bytes (.-array part) (.-offset part) (.-length part)))
-    (.doFinal digest out 0)
-    (bytes/wrap out)))
+  (squeeze! (reduce absorb! (SHA3Digest. 256) parts)))
 
 (defn by-jdk
   "As `by-bouncy-castle`, with the JDK's implementation."
@@ -31,15 +35,10 @@
 
 (defn twice-by-bouncy-castle
   "`[H(parts) H(parts, tail)]`, `parts` and `tail` byte strings: `parts` are read once."
-  [parts ^Bytes tail]
-  (let [digest (SHA3Digest. 256)
-        head (byte-array 32) whole (byte-array 32)]
-    (doseq [^Bytes part parts]
-      (.update digest ^bytes (.-array part) (.-offset part) (.-length part)))
-    (.doFinal (SHA3Digest. digest) head 0)
-    (.update digest ^bytes (.-array tail) (.-offset tail) (.-length tail))
-    (.doFinal digest whole 0)
-    [(bytes/wrap head) (bytes/wrap whole)]))
+  [parts tail]
+  (let [^SHA3Digest digest (reduce absorb! (SHA3Digest. 256) parts)
+        head (squeeze! (SHA3Digest. digest))]
+    [head (squeeze! (absorb! digest tail))]))
 
 (defn twice-by-jdk
   "As `twice-by-bouncy-castle`, with the JDK's implementation."

@@ -17,8 +17,9 @@
 (defn sums
   "Group → the sum of the values that `signers` have in it; every group is there."
   [master-keys signers]
-  (reduce (fn [sums {:keys [group key value]}]
-            (assoc sums group (+ (long (get sums group 0)) (if (contains? signers key) (long value) 0))))
+  (reduce (fn [sums share]
+            (let [sum (long (get sums (:group share) 0))]
+              (assoc sums (:group share) (if (contains? signers (:key share)) (+ sum (long (:value share))) sum))))
     (sorted-map) master-keys))
 
 (defn reached?
@@ -39,8 +40,10 @@
 (defn- reached-without?
   "True if the signers of the list whose `sums` these are would satisfy it without `key`."
   [master-keys sums key]
-  (reached? (reduce (fn [sums {:keys [group value] k :key}]
-                      (if (= key k) (assoc sums group (- (long (sums group)) (long value))) sums))
+  (reached? (reduce (fn [left share]
+                      (if (= key (:key share))
+                        (assoc left (:group share) (- (long (get left (:group share))) (long (:value share))))
+                        left))
               sums master-keys)))
 
 (defn spare

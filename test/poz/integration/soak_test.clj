@@ -12,6 +12,9 @@
    [clojure.java.io :as io]
    [clojure.test :refer [deftest is]]
    [poz.authority :as authority]
+   [poz.authority.answers :as answers]
+   [poz.authority.operator :as operator]
+   [poz.authority.server :as server]
    [poz.bytes :as bytes]
    [poz.crypto :as crypto]
    [poz.error :as error]
@@ -255,12 +258,12 @@
 
 (defn- held-and-issued!
   "The entry that `subject` gets once the operator has approved."
-  [{:keys [store] :as world} {:keys [handle] :as subject}]
+  [{:keys [store config] :as world} {:keys [handle] :as subject}]
   (let [{ticket :payload :as response} (ask! world :submit (request-by subject handle))
         status #(ask! world :submit {:type :request-status :payload ticket})]
     (expect! world "a request to hold" response :pending)
     (expect! world "a request that is held" (status) :pending #(= ticket %))
-    (when-not (true? (authority/decide-ticket! store ticket :approved ""))
+    (when (error/anomaly? (operator/approve! store config ticket now))
       (wrong! world "the operator's decision"))
     (let [{entry :payload :as response} (status)]
       (expect! world "a request that was approved" response :ok (entry-for? subject))
@@ -279,12 +282,11 @@
 ;; Everything else
 
 (def ^:private mirrors [{:hostname "mirror.example" :port 7075 :encryption :noise-nk :public-key (bytes/zeros 32)}])
-(def ^:private challenge {:challenge (bytes/zeros 16) :difficulty 0 :valid-until now})
 
 (def ^:private others
   "What is answered always in the same way: contract, request, status, payload."
   [[:plain {:type :mirrors :payload {:domain "social.example"}} :ok #(= mirrors %)]
-   [:query {:type :challenge :payload {}} :ok #(= challenge %)]
+   [:query {:type :challenge :payload {}} :ok #(= [0 16] [(:difficulty %) (count (:challenge %))])]
    [:submit {:type :status :payload {}} :ok #(= now (:time %))]
    [:plain {:type :master :payload {:domain "social.example"}} :ok #(= provider-hash (record/original-hash (record/decode %)))]
    [:query {:type :record :payload {:hash (bytes/zeros 32)}} :not-found any?]
@@ -345,17 +347,23 @@
 (defn- done? [{:keys [model]}]
   (let [{:keys [low states]} @model] (= low (dec (count states)))))
 
+(def ^:private cache-bytes
+  "Too little for all ready-made answers, so that some are thrown out."
+  200000)
+
 (defn- soak! [store seed]
   (let [all (mapv line (range lines))
         newcomers (mapv newcomer (range (inc (long flows))))
         config {:provider provider-hash :ring {0 (v/secret "provider")} :domains {"social.example" provider-hash}
                 :mirrors mirrors :software "soak" :policy policy}
-        facts (constantly {:now now :random crypto/random-bytes :challenge challenge})
-        world {:store store :asked (atom 0) :wrong (atom [])}]
+        server (server/server {:store store :config config :answers (answers/answers {:bytes cache-bytes})
+                               :secret (bytes/secret (bytes/zeros 32)) :load (constantly 0) :now (constantly now)
+                               :random crypto/random-bytes :on-error #(is (nil? %))})
+        world {:store (:store server) :config config :asked (atom 0) :wrong (atom [])}]
     (is (= #{true} (into #{} (map #(authority/install! store % now))
                      (cons provider (map #(ffirst (:states @(:model %))) all)))))
     (served/with-servers (map :contract messages/ports)
-      {:handler (served/handler store config facts) :limits {:connections-per-address 1000 :exchange-ms 60000 :idle-ms 60000}}
+      {:handler #(server/handle server %) :ready #(server/ready server %) :limits {:connections-per-address 1000 :exchange-ms 60000 :idle-ms 60000}}
       (fn [servers]
         (let [world (assoc world :servers servers)]
           (run-all! world (plan (Random. seed) all newcomers))
