@@ -28,9 +28,9 @@
     "-keyout" (io/file folder "key.pem") "-out" (io/file folder "certificate.pem")))
 
 (defn- nginx-config
-  "As Debian has it, but with a listening socket for each worker, what is open kept open, and
-  nothing that makes a handshake dearer: no tickets, X25519."
-  [folder plain tls]
+  "As Debian has it, but with a listening socket for each worker and what is open kept open. By
+  TLS twice: with X25519 and else as it comes, and so lean that there are no session tickets."
+  [folder plain tls lean]
   (str
     (when (= "root" (System/getProperty "user.name")) "user root;")
     "daemon off; worker_processes auto; pid " folder "/pid; error_log " folder "/error.log;
@@ -41,26 +41,28 @@
        client_body_temp_path " folder "/body; proxy_temp_path " folder "/proxy; fastcgi_temp_path " folder "/fastcgi;
        uwsgi_temp_path " folder "/uwsgi; scgi_temp_path " folder "/scgi; default_type application/octet-stream;
        server { listen 127.0.0.1:" plain " reuseport backlog=1024; root " folder "/www; }
+       ssl_certificate " folder "/certificate.pem; ssl_certificate_key " folder "/key.pem;
+       ssl_protocols TLSv1.3; ssl_ecdh_curve X25519;
        server { listen 127.0.0.1:" tls " reuseport backlog=1024 ssl; root " folder "/www;
+                access_log " folder "/tls.log tls buffer=64k flush=100ms; }
+       server { listen 127.0.0.1:" lean " reuseport backlog=1024 ssl; root " folder "/www;
                 access_log " folder "/tls.log tls buffer=64k flush=100ms;
-                ssl_certificate " folder "/certificate.pem; ssl_certificate_key " folder "/key.pem;
-                ssl_protocols TLSv1.3; ssl_ecdh_curve X25519; ssl_session_cache off; ssl_session_tickets off;
-                ssl_conf_command NumTickets 0; } }"))
+                ssl_session_cache off; ssl_session_tickets off; ssl_conf_command NumTickets 0; } }"))
 
 (defn nginx
-  "nginx in `folder` with a file of `size` bytes: `{:process :plain port :tls port :log file
-  :version}`, the log with a line for each request by TLS."
+  "nginx in `folder` with a file of `size` bytes: `{:process :plain port :tls port :lean port
+  :log file :version}`, the log with a line for each request by TLS."
   [folder size]
   (let [nginx (program! "nginx" "nginx")
-        [plain tls] (repeatedly process/free-port)
+        [plain tls lean] (repeatedly process/free-port)
         config (io/file folder "nginx.conf") log (io/file folder "error.log")]
     (certificate! folder)
     (.mkdir (io/file folder "www"))
     (spit (io/file folder "www" "f") (str/join (repeat size "x")))
-    (spit config (nginx-config folder plain tls))
+    (spit config (nginx-config folder plain tls lean))
     (let [process (process/start [nginx "-c" config "-e" log] log)]
       (process/await-port process tls log)
-      {:process process :plain plain :tls tls :log (io/file folder "tls.log")
+      {:process process :plain plain :tls tls :lean lean :log (io/file folder "tls.log")
        :version (str/trim (process/run!! "sh" "-c" (str nginx " -v 2>&1")))})))
 
 (def http-request
