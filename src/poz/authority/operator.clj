@@ -27,12 +27,6 @@
 
 ;; ## Denying what was issued
 
-(defn- next-time
-  "`now`, or the moment after the newest statement of `record`'s Identity Zone if that is later."
-  [record now]
-  (let [{:keys [grant deny]} (:identity-zone record)]
-    (max (long now) (inc (long (:timestamp grant -1))) (inc (long (:timestamp deny -1))))))
-
 (defn- signed-deny [record ring]
   (reduce (fn [r [index secret]]
             (if (or (error/anomaly? r) (:complete (change/status r :identity :deny false)))
@@ -44,7 +38,7 @@
   "The provider's `record` with `issue`, an issue hash, denied in its Identity Zone for
   `reason`, signed by the keys of `ring` until they suffice; or an anomaly."
   [record ring issue reason now]
-  (let [drafted (change/deny record :identity [{:target issue :reason reason}] {:timestamp (next-time record now)})
+  (let [drafted (change/deny record :identity [{:target issue :reason reason}] {:timestamp (change/next-time record :identity now)})
         signed (if (error/anomaly? drafted) drafted (signed-deny drafted ring))
         taken (if (error/anomaly? signed) signed (update/apply-update record signed {:now now}))]
     (if (error/anomaly? taken) taken (:record taken))))

@@ -9,10 +9,8 @@
    [poz.cli.support :as support]
    [poz.cli.tour.authority :as authority]
    [poz.cli.tour.network :as network]
-   [poz.crypto :as crypto]
    [poz.error :as error]
    [poz.master :as master]
-   [poz.pattern :as pattern]
    [poz.record :as record]
    [poz.signing :as signing]
    [poz.verify :as verify]
@@ -26,9 +24,7 @@
 (defn- make
   "A record by the pattern two-devices, with its secrets."
   [{:keys [random]} now]
-  (let [{:keys [keys] :as p} (pattern/pattern "two-devices")
-        pairs (mapv #(crypto/generate (:algorithm %) random) keys)
-        draft (pattern/draft p (map :public-key pairs) now)
+  (let [{:keys [pairs draft]} (authority/begin "two-devices" random now)
         sign (fn [d i] (master/sign d i (:secret (pairs i))))]
     {:draft draft
      :half (sign draft 0)

@@ -13,7 +13,11 @@
    [clojure.string :as str]
    [poz.authority.policy :as policy]
    [poz.bytes :as bytes]
+   [poz.codec :as codec]
+   [poz.codec.schema :as schema]
+   [poz.codec.validate :as validate]
    [poz.error :as error]
+   [poz.format :as format]
    [poz.format.messages :as messages]
    [poz.keyring :as keyring]
    [poz.store :as store]))
@@ -22,11 +26,11 @@
 
 ;; ## Kinds of value: `:check`, its `:rule` in words, and `:read`, from a string, nil if it cannot
 
-(def ^:private domain-pattern
-  #"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+(def ^:private domain-schema
+  (schema/schema (:node (codec/codec (:types format/format) :domain))))
 
 (defn- domain? [s]
-  (and (string? s) (some? (re-matches domain-pattern s))))
+  (validate/validate domain-schema s))
 
 (defn- edn-value [s]
   (try (edn/read-string s) (catch RuntimeException _ nil)))

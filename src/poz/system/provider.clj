@@ -51,10 +51,6 @@
 (defn- own? [{:keys [name type]}]
   (and (= "" name) (contains? #{:poz-query :poz-submit} type)))
 
-(defn- next-time [record zone now]
-  (let [{:keys [grant deny]} (:zone (zone/sections record zone))]
-    (max (long now) (inc (long (:timestamp grant -1))) (inc (long (:timestamp deny -1))))))
-
 (defn- signed [record zone ring]
   (reduce (fn [r [index secret]]
             (if (error/anomaly? r) r (change/sign r zone :grant index secret)))
@@ -62,7 +58,7 @@
     (sort-by key (select-keys ring (map :key (zone/delegation (:master-zone record) zone))))))
 
 (defn- granted [record zone ring now changes]
-  (let [drafted (change/grant record zone (assoc changes :timestamp (next-time record zone now)))
+  (let [drafted (change/grant record zone (assoc changes :timestamp (change/next-time record zone now)))
         new (if (error/anomaly? drafted) drafted (signed drafted zone ring))
         taken (if (error/anomaly? new) new (update/apply-update record new {:now now}))]
     (if (error/anomaly? taken) taken (:record taken))))

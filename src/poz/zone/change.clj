@@ -30,6 +30,13 @@
 (defn- zone-hash [record zone parts]
   (:whole-hash (zone/grant-statement record zone parts (signing/key-hashes (:public-key-map record)))))
 
+(defn next-time
+  "`now`, or the moment after the newest statement of `record`'s `zone` if that is later: the
+  earliest time that the next one may have."
+  [record zone now]
+  (let [{:keys [grant deny]} (:zone (zone/sections record zone))]
+    (max (long now) (inc (long (:timestamp grant -1))) (inc (long (:timestamp deny -1))))))
+
 (defn- refusal [record zone]
   (cond
     (chain/draft? (:master-zone record)) (error/anomaly :chain/draft {:path [:master-zone]})

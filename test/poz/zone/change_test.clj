@@ -36,6 +36,12 @@
   (-> (change/deny granted :service (map #(hash-map :target (hash-of %) :reason :abuse) names) {:timestamp (+ start 2)})
     (sign :service :deny 1)))
 
+(deftest the-next-statement-is-later-than-all-before
+  (let [record {:service-zone {:grant {:timestamp 10} :deny {:timestamp 20}}}]
+    (is (= [21 21 30] (map #(change/next-time record :service %) [5 20 30])))
+    (is (= 11 (change/next-time (assoc-in record [:service-zone :deny :timestamp] 0) :service 5)))
+    (is (= 5 (change/next-time record :email 5)) "a zone that is not there yet")))
+
 (deftest the-first-grant
   (let [{:keys [grant deny]} (:service-zone granted)]
     (is (= [1 (bytes/zeros 32) [] (+ start 1)] ((juxt :serial :previous-zone-hash :revoked :timestamp) grant)))

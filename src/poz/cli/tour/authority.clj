@@ -18,7 +18,7 @@
 
 (set! *warn-on-reflection* true)
 
-(defn- begin
+(defn begin
   "The keys and the genesis draft of a pattern: `{:pairs :draft}`."
   [pattern-name random now]
   (let [{:keys [keys] :as p} (pattern/pattern pattern-name)

@@ -6,12 +6,11 @@
   believes nothing that she did not verify."
   (:require
    [poz.bytes :as bytes]
+   [poz.cli.tour.authority :as authority]
    [poz.client :as client]
-   [poz.crypto :as crypto]
    [poz.error :as error]
    [poz.identity.issue :as issue]
    [poz.master :as master]
-   [poz.pattern :as pattern]
    [poz.record :as record]
    [poz.system :as system]
    [poz.view.text :as text]
@@ -27,9 +26,7 @@
 (defn- alice
   "A record by the pattern two-devices, with the secrets of phone and laptop."
   [random now]
-  (let [{:keys [keys] :as p} (pattern/pattern "two-devices")
-        pairs (mapv #(crypto/generate (:algorithm %) random) keys)
-        draft (pattern/draft p (map :public-key pairs) now)
+  (let [{:keys [pairs draft]} (authority/begin "two-devices" random now)
         secrets (into {} (map-indexed (fn [i {:keys [secret]}] [i secret])) (take 2 pairs))]
     {:secrets secrets
      :record (master/finish (reduce-kv master/sign draft secrets))}))
