@@ -12,6 +12,7 @@
    [poz.crypto :as crypto]
    [poz.identity :as identity]
    [poz.master.chain :as chain]
+   [poz.record :as record]
    [poz.signing :as signing]
    [poz.verify :as verify]
    [poz.zone :as zone])
@@ -71,13 +72,19 @@
   [subject]
   (doto (verdict subject) hash))
 
+(defn- arrived
+  "`record` as it is when it comes from somewhere: decoded from bytes."
+  [record]
+  (record/parse (record/encode record)))
+
 (defn- subject
-  "`{:record :providers :checks}` for one that verifies; throws for any other."
-  [{:keys [record providers] :as subject}]
-  (let [all (checks record providers)]
-    (when-not (and (run-checks all) (= :valid (:outcome (verdict subject))))
+  "`{:record :providers :checks}` of records that arrived and verify; throws for any other."
+  [{:keys [record providers]}]
+  (let [record (arrived record) providers (mapv arrived providers)
+        subject {:record record :providers providers :checks (checks record providers)}]
+    (when-not (and (run-checks (:checks subject)) (= :valid (:outcome (verdict subject))))
       (throw (IllegalStateException. "This record does not verify.")))
-    (assoc subject :checks all)))
+    subject))
 
 ;; ## Rows
 
@@ -111,7 +118,7 @@
                       (quot (- after before) (count held)))))))
 
 (defn- print-memory [revisions]
-  (let [record (records/long-chain revisions)
+  (let [record (arrived (records/long-chain revisions))
         judge (fn [keep] #(verify/verify record {:now records/now :keep keep}))]
     (println (format "%-44s %10d B  %10d B  %10d B" (format "a chain of %,d revisions" revisions)
                (quot (allocated-bytes (judge :all)) (long revisions))
