@@ -19,6 +19,7 @@
    (java.io File)
    (java.lang.management ManagementFactory)
    (java.net Socket)
+   (java.nio.file Files Path)
    (java.util Arrays)))
 
 (set! *warn-on-reflection* true)
@@ -78,7 +79,7 @@
 ;; ## Connections
 
 (defn- resident-kib [^Process process]
-  (parse-long (second (re-find #"VmRSS:\s+(\d+) kB" (slurp (str "/proc/" (.pid process) "/status"))))))
+  (parse-long (second (re-find #"VmRSS:\s+(\d+) kB" (Files/readString (Path/of (str "/proc/" (.pid process) "/status") (make-array String 0)))))))
 
 (def ^:private lookups 3000)
 
