@@ -12,7 +12,7 @@
 
 (defn- commands []
   (str "| command | |\n|---|---|\n"
-    (str/join (for [{:keys [name summary]} main/commands]
+    (str/join (for [{:keys [name summary]} (main/commands)]
                 (str "| `" name "` | " summary " |\n")))
     "\n| exit code | |\n|---|---|\n"
     (str/join (for [[code doc] support/exit-codes] (str "| " code " | " doc " |\n")))))
