@@ -90,11 +90,21 @@
     file (assoc :file file)
     (error/fix error) (assoc :fix (error/fix error))))
 
-(defn- report-failure! [a json? {:keys [stdout stderr]}]
+(defn- fault-lines
+  "The place of the fault in a malformed file, where its bytes are at hand."
+  [a color]
+  (when-let [b (:poz/bytes (meta a))]
+    ((requiring-resolve 'poz.view.dump/fault) b {:color (boolean color)})))
+
+(defn- failure-lines [a color]
+  (concat [(str "poz: " (text/escape (:message a)))]
+    (fault-lines a color)
+    (when-let [fix (error/fix a)] [(str "     " fix)])))
+
+(defn- report-failure! [a json? {:keys [stdout stderr color]}]
   (if json?
     (say! stdout [(json/line (failure-json a))])
-    (say! stderr (cons (str "poz: " (text/escape (:message a)))
-                   (when-let [fix (error/fix a)] [(str "     " fix)]))))
+    (say! stderr (failure-lines a color)))
   (support/exit-code a))
 
 (defn- report! [{:keys [exit out err json]} json? {:keys [stdout stderr]}]
