@@ -92,20 +92,19 @@
 
 (defn- fault-lines
   "The place of the fault in a malformed file, where its bytes are at hand."
-  [a color]
+  [a env options]
   (when-let [b (:poz/bytes (meta a))]
-    ((requiring-resolve 'poz.view.dump/fault) b {:color (boolean color)})))
+    ((requiring-resolve 'poz.view.dump/fault) b (support/view-options env options))))
 
-(defn- failure-lines [a color]
-  (concat [(str "poz: " (text/escape (:message a)))]
-    (fault-lines a color)
-    (when-let [fix (error/fix a)] [(str "     " fix)])))
-
-(defn- report-failure! [a json? {:keys [stdout stderr color]}]
-  (if json?
-    (say! stdout [(json/line (failure-json a))])
-    (say! stderr (failure-lines a color)))
-  (support/exit-code a))
+(defn- report-failure!
+  ([a json? env] (report-failure! a json? env {}))
+  ([a json? {:keys [stdout stderr] :as env} options]
+   (if json?
+     (say! stdout [(json/line (failure-json a))])
+     (say! stderr (concat [(str "poz: " (text/escape (:message a)))]
+                    (fault-lines a env options)
+                    (when-let [fix (error/fix a)] [(str "     " fix)]))))
+   (support/exit-code a)))
 
 (defn- report! [{:keys [exit out err json]} json? {:keys [stdout stderr]}]
   (say! stderr err)
@@ -120,7 +119,7 @@
       (:help options) (do (say! (:stdout env) (options/help command)) 0)
       :else (let [result (error/attempt #((:run command) (assoc parsed :env env)))]
               (if (error/anomaly? result)
-                (report-failure! result json? env)
+                (report-failure! result json? env options)
                 (report! result json? env))))))
 
 (defn- usage! [why env args]

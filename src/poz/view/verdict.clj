@@ -57,8 +57,8 @@
 (defn- chain-lines [options record {:keys [revisions complete outcome]}]
   (concat
     [(let [n (count (chain/revisions record))]
-       (titled options 2 "master zone" outcome ", " n (if (= 1 n) " revision" " revisions")
-         (when-not complete ", the beginning is not at hand")))]
+       (titled options 2 "master zone" outcome ", " n (if (= 1 n) " revision" " revisions")))]
+    (when-not complete ["    the beginning is not at hand"])
     (mapcat (fn [r] (part-lines options (str "revision " (:serial r)) r)) revisions)))
 
 (defn- entry-lines [{:keys [width] :as options} record judged]
