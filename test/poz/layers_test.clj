@@ -23,7 +23,7 @@
    ["store" '[poz.store poz.store.*]]
    ["net" '[poz.wire poz.wire.* poz.pow poz.authority poz.authority.* poz.net poz.net.* poz.client poz.client.*
             poz.mirror poz.discover poz.discover.*]]
-   ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.ring poz.api]]])
+   ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.nav poz.tap poz.ring poz.api]]])
 
 (def ^:private may-touch
   "What a namespace needs to have effects, and the namespaces (or files of data) that may."

@@ -7,10 +7,12 @@
   invisible, private or unassigned, marks in heaps. No view prints a foreign string else.
 
   `columns` measures, `wrap` and `pad` lay out, `paint` adds ANSI SGR codes, last and
-  never as the only sign of anything. `options` checks the options of a view."
+  never as the only sign of anything. `options` checks the options of a view. `lines` are
+  strings that a REPL prints as lines."
   (:require
    [clojure.string :as str])
   (:import
+   (java.io Writer)
    (java.util HexFormat)))
 
 (set! *warn-on-reflection* true)
@@ -158,6 +160,16 @@
   "How many spaces `s` starts with."
   ^long [s]
   (count (re-find #"^ *" s)))
+
+;; ## Lines
+
+(defn lines
+  "The strings `xs` as a seq that prints one a line, without quotes."
+  [xs]
+  (with-meta (or (seq xs) ()) {:type ::lines}))
+
+(defmethod print-method ::lines [xs ^Writer w]
+  (.write w ^String (str/join "\n" xs)))
 
 ;; ## Options
 
