@@ -19,11 +19,12 @@
    ["crypto" '[poz.crypto poz.crypto.* poz.rules poz.time poz.signing poz.keyring poz.noise poz.noise.*]]
    ["authority" '[poz.master poz.master.* poz.zone poz.zone.* poz.identity poz.identity.* poz.verify poz.lint
                   poz.pattern poz.simulate poz.rulebook poz.update poz.activation poz.auth poz.mail poz.feed poz.service
-                  poz.memory poz.fork poz.past poz.policy poz.diff]]
+                  poz.memory poz.fork poz.past poz.policy poz.diff
+                  poz.gen poz.damage poz.damage.*]]
    ["store" '[poz.store poz.store.*]]
    ["net" '[poz.wire poz.wire.* poz.pow poz.authority poz.authority.* poz.net poz.net.* poz.client poz.client.*
-            poz.mirror poz.discover poz.discover.*]]
-   ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.ring poz.api]]])
+            poz.mirror poz.discover poz.discover.* poz.kit poz.kit.*]]
+   ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.ring poz.api poz.kit.program]]])
 
 (def ^:private may-touch
   "What a namespace needs to have effects, and the namespaces (or files of data) that may."
