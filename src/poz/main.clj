@@ -12,6 +12,7 @@
    [poz.cli.insight :as insight]
    [poz.cli.inspect :as inspect]
    [poz.cli.json :as json]
+   [poz.cli.kit :as kit]
    [poz.cli.make :as make]
    [poz.cli.master :as master]
    [poz.cli.operator :as operator]
@@ -39,7 +40,7 @@
   "Every command, in the order of `poz --help`."
   (vec (concat tour/commands make/commands inspect/commands convert/commands
          master/commands ceremony/commands zones/commands identities/commands
-         query/commands submit/commands serve/commands operator/commands insight/commands)))
+         query/commands submit/commands serve/commands operator/commands insight/commands kit/commands)))
 
 (def ^:private by-name
   (into {} (map (juxt :name identity)) commands))

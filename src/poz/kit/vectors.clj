@@ -99,7 +99,7 @@
   {:name id :error error :what what :options options :question question})
 
 (defn- file-row [[id error base edits what options]]
-  {:name id :error error :what what :options options :path (second (first edits))
+  {:name id :error error :what what :options options :path (second (first edits)) :edits edits
    :question #(record-question base edits options)})
 
 (defn- row [{:keys [group section chapter]} tuple]
@@ -116,6 +116,22 @@
   "All vectors, unbuilt: `:id :what :section :error :expect`, `:rule` and `:chapter` where it is
   about a rule, and `:question`, a function of nothing."
   (vec (for [{:keys [rows] :as group} groups, tuple rows] (row group tuple))))
+
+(def ^:private asks-of-groups {"updates" :update "logins" :login "handles" :handle})
+
+(defn asked
+  "The target of the question of a row, without building it."
+  [{:keys [id]}]
+  (let [[_ group kind] (re-matches #"([a-z]+)/([a-z]+).*" id)]
+    (case group
+      "messages" (keyword kind)
+      "others" (keyword kind)
+      (asks-of-groups group :record))))
+
+(defn edits
+  "The lists of edits that the vectors of files make, to be made to other files too."
+  []
+  (into [] (comp (keep :edits) (map vec) (distinct)) rows))
 
 (defn built
   "The vector of a row, its question built."
