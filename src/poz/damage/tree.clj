@@ -193,8 +193,10 @@
                  head)]
       (assoc node :children (assoc children 0 head)))))
 
-(defn- section-code [{:keys [key]}]
-  (or (:code (record/section-by-key key)) key))
+(defn- section-code
+  "The code of a section; of what an edit has put among them and is none, the last there is."
+  [{:keys [key]}]
+  (or (:code (record/section-by-key key)) (when (int? key) key) 0xffff))
 
 (def ^:private fresh-entry
   {:kind :struct :children [{:key :type :kind :u16 :bytes (bytes/zeros 2)}
