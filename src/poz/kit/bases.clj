@@ -94,13 +94,16 @@
   [name]
   (record/encode (:record (base name))))
 
+(def ^:private tree-of
+  (memoize (fn [name] (tree/tree (file name)))))
+
 (defn damaged
   "The file of the base `name` after `edits` (`poz.damage.tree`), signed anew unless `seal`
   is false."
   ([name edits] (damaged name edits true))
   ([name edits seal]
    (let [world (base name)
-         tree (tree/edit-all (tree/tree (record/encode (:record world))) edits)]
+         tree (tree/edit-all (tree-of name) edits)]
      (tree/file (if seal (seal/seal tree world) tree)))))
 
 ;; ## Providers

@@ -154,7 +154,7 @@
    ["login-stray" :login/not-all-keys (login 1 [0 1 2]) "a key too many" {:rule :login/keys}]
    ["login-bad" :signature/bad (login 1 [0 1] {:response {:time (dec (long now))}}) "dated otherwise than signed" {:rule :signature/verifies}]
    ["login-unknown-algorithm" :signature/unknown-algorithm (login 4 [0 5]) "a key of unknown algorithm in the group" {:rule :signature/known-algorithm}]
-   ["login-short" :format/truncated (login 1 [0 1] {:file (bytes/hex-> "000c")}) "bytes that end too soon"]])
+   ["login-short" :format/truncated (login 1 [0 1] {:file (bytes/hex-> "000c")}) "bytes that end too soon" {:rule nil}]])
 
 ;; ## Requests for a handle
 

@@ -30,7 +30,7 @@
     [:public-key-map 5 :algorithm] 1)
   (testing "entries too: their provider signs again"
     (is (= [:current :current]
-           (map :status (get-in (verdict :house [:utf8 [:identity-zone :grant :body 0 :user-handle] "another"]) [:zones :identity :entries])))))
+           (map :status (get-in (verdict :house [:utf8 [:identity-zone :grant :body 1 :user-handle] "another"]) [:zones :identity :entries])))))
   (testing "a new genesis is a new record, and everything follows"
     (let [before (bases/file :house) after (bases/damaged :house [[:add [:zone-history 0 :content :master-keys 0 :value] 1]])]
       (is (not= (record/original-hash (record/decode before)) (record/original-hash (record/decode after)))))))
