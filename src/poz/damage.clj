@@ -49,15 +49,21 @@
     1 [:add path -1]
     [:int path (pick numbers with)]))
 
+(defn- another-alike
+  "The path of another leaf of as many bytes as that at `path`, or nil."
+  [tree path with]
+  (let [size #(count (:bytes (tree/at tree %)))
+        alike (filterv #(and (not= path %) (= (size path) (size %))) (tree/leaf-paths tree))]
+    (when (seq alike) (pick alike with))))
+
 (defn- bytes-edit [tree path how with]
-  (let [b (:bytes (tree/at tree path)) n (count b)
-        alike (filterv #(and (not= path %) (= n (count (:bytes (tree/at tree %))))) (tree/leaf-paths tree))]
+  (let [b (:bytes (tree/at tree path)) n (count b)]
     (case (long (mod how 6))
       (0 1) [:flip path with]
       2 [:put path (bytes/->hex (bytes/zeros n))]
       3 [:put path (bytes/->hex (bytes/slice b 0 (max 0 (dec n))))]
       4 [:put path (str (bytes/->hex b) "00")]
-      5 (if (seq alike) [:move path (pick alike with)] [:flip path with]))))
+      5 (if-let [other (another-alike tree path with)] [:move path other] [:flip path with]))))
 
 (defn- text-edit [path how with]
   (if (zero? (long (mod how 4)))

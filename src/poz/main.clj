@@ -56,7 +56,7 @@
            ""
            "Portable Ownership Zones: records that anyone can verify."]
     (mapcat (fn [rows] (concat ["" (str (:group (first rows)) ":")]
-                         (map (fn [{:keys [name summary]}] (str "  " (text/pad name 18) summary)) rows)))
+                         (map (fn [{:keys [name summary]}] (str "  " (text/pad name 19) summary)) rows)))
       (partition-by :group commands))
     ["" "poz COMMAND --help tells more. - is standard input or output." "" "Exit codes:"]
     (exit-lines)))

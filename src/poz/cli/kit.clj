@@ -23,7 +23,7 @@
   [{:name "program" :arg "CMD" :doc "ask this shell command"}
    {:name "protocol" :arg "HOW" :doc (str "how it is asked: " (docs targets/protocols identity)) :default "lines"
     :parse #(when (contains? targets/protocols (keyword %)) %)}
-   {:name "timeout" :arg "SECONDS" :doc "wait so long for an answer" :default 10 :parse positive}
+   {:name "timeout" :arg "SECONDS" :doc "wait so long for an answer" :default 30 :parse positive}
    {:name "codes" :doc "problem codes must agree too, not only the status"}])
 
 (def ^:private fuzz
@@ -42,8 +42,8 @@
                {:name "out" :arg "DIR" :doc "write findings and the state of the run there"}
                {:name "resume" :arg "DIR" :doc "go on with the run whose state is there"}])
    :examples ["poz fuzz verify --seconds 30"
-              "poz fuzz verify --program 'python3 mine.py' --out findings"
-              "poz fuzz decode --program './mine {}' --protocol file --cases 1000"]})
+              "poz fuzz verify --program ./mine --out findings"
+              "poz fuzz decode --program ./mine --protocol file --cases 1000"]})
 
 (def ^:private conformance
   [{:name "conformance run" :args "[DIR]" :arity [0 1] :group "Other implementations" :run (later 'poz.cli.conformance/run)
@@ -51,7 +51,7 @@
     :doc (str "Asks a program about every conformance vector, those exported to DIR or our own, and tells which it answered as POZ v0 requires. "
            "Without --program it asks ourselves. A question that the program does not support counts neither way. Exit code 0: all passed, 1: one failed.")
     :options program-options
-    :examples ["poz conformance run --program 'python3 mine.py'" "poz conformance run --program 'java -jar poz.jar conformance answer' vectors"]}
+    :examples ["poz conformance run --program ./mine" "poz conformance run --program ./mine --codes vectors"]}
    {:name "conformance export" :args "DIR" :arity [1 1] :group "Other implementations" :run (later 'poz.cli.conformance/export)
     :summary "write the conformance vectors to a folder"
     :doc (str "Writes every conformance vector to DIR: vectors.json, the files, and a README.md for implementers. Always the same bytes.")
@@ -60,7 +60,7 @@
    {:name "conformance answer" :arity [0 0] :group "Other implementations" :run (later 'poz.cli.conformance/answer)
     :summary "answer questions of the line protocol"
     :doc "Reads questions from standard input, a line each, and writes our answer to each as a line of JSON, until the input ends: what other implementers can hold theirs against."
-    :examples ["poz conformance answer < questions.txt"]}])
+    :examples ["poz conformance answer"]}])
 
 (def commands
   "The commands of this namespace."

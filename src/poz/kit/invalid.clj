@@ -31,6 +31,11 @@
    ["x25519-signer" :signature/stray :house [[:int (m :signatures 1 :key) 4]] "signed by an X25519 key"]
    ["below-former" :survivorship/below-threshold :house [[:drop (m :signatures 1)]] "too few of the former master keys"
     {:rule :survivorship/previous}]
+   ["below-former-alone" :survivorship/below-threshold :house [[:drop (m :signatures 1)] [:int (m :master-keys 0 :value) 100]]
+    "one key makes itself enough" {:rule :survivorship/previous}]
+   ["taken-over" :survivorship/below-threshold :house
+    (for [i [0 1] list [:master-keys :signatures]] [:int (m list i :key) (+ 2 (long i))])
+    "new keys that the former ones did not sign for" {:rule :survivorship/previous}]
    ["below-own" :survivorship/below-threshold :house [[:int (m :master-keys 0 :value) 49]] "its own master keys sum to 99"
     {:rule :survivorship/own}]
    ["groups-combined" :survivorship/below-threshold :house [[:int (m :master-keys 1 :group) 1]] "50 in each of two groups"

@@ -37,7 +37,7 @@
 
 (def ^:private by-namespace
   {"answer" :client "net" :connection "noise" :handshake "store" :machine "system" :machine
-   "file" :machine "cli" :machine "fault" :machine "kit" :machine})
+   "file" :machine "cli" :machine "fault" :machine})
 
 (defn reason
   "Why the error keyword `error` has no vector, a key of `reasons`; nil where it must have one."

@@ -6,8 +6,8 @@
    [poz.gen :as gen]
    [poz.kit.bases :as bases]
    [poz.record :as record]
-   [poz.verdicts :as v]
    [poz.vectors :as vectors]
+   [poz.verdicts :as v]
    [poz.verify :as verify]))
 
 (set! *warn-on-reflection* true)
