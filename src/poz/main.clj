@@ -37,7 +37,8 @@
     [poz.cli.submit "submit"]
     [poz.cli.serve "serve"]
     [poz.cli.operator "authority pending" "authority approve" "authority reject" "authority revoke"]
-    [poz.cli.insight "simulate" "diff" "update" "fork" "rules"]])
+    [poz.cli.insight "simulate" "diff" "update" "fork" "rules"]
+    [poz.cli.kit "fuzz" "conformance run" "conformance export" "conformance answer"]])
 
 (defn- commands-in [ns]
   @(requiring-resolve (symbol (name ns) "commands")))
@@ -68,7 +69,7 @@
            ""
            "Portable Ownership Zones: records that anyone can verify."]
     (mapcat (fn [rows] (concat ["" (str (:group (first rows)) ":")]
-                         (map (fn [{:keys [name summary]}] (str "  " (text/pad name 18) summary)) rows)))
+                         (map (fn [{:keys [name summary]}] (str "  " (text/pad name 19) summary)) rows)))
       (partition-by :group (commands)))
     ["" "poz COMMAND --help tells more. - is standard input or output." "" "Exit codes:"]
     (exit-lines)))

@@ -9,7 +9,7 @@
    [poz.error :as error]
    [poz.format :as format])
   (:import
-   (java.io InputStream OutputStream)
+   (java.io ByteArrayOutputStream InputStream OutputStream)
    (java.nio ByteBuffer)
    (java.nio.channels FileChannel)
    (java.nio.file CopyOption FileAlreadyExistsException Files InvalidPathException LinkOption NoSuchFileException OpenOption Path StandardCopyOption StandardOpenOption)
@@ -48,6 +48,19 @@
     (catch NoSuchFileException _ (problem :file/not-found file nil))
     (catch InvalidPathException e (problem :file/unreadable file e))
     (catch java.io.IOException e (problem :file/unreadable file e))))
+
+(defn read-line!
+  "The next line of the stream `in` as text, without its end; nil where it has ended, or the
+  anomaly of a line longer than a file may be in hex."
+  [^InputStream in]
+  (let [line (ByteArrayOutputStream.)]
+    (loop []
+      (let [b (.read in)]
+        (cond
+          (= 10 b) (.toString line "UTF-8")
+          (neg? b) (when (pos? (.size line)) (.toString line "UTF-8"))
+          (< (* 2 (long read-limit)) (.size line)) (error/anomaly :format/too-large {:at 0 :path [] :rule "a line"})
+          :else (do (.write line b) (recur)))))))
 
 (def ^:private no-attributes (make-array FileAttribute 0))
 
