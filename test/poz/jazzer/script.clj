@@ -84,11 +84,11 @@
     nil))
 
 (defn- transport! [script how]
-  (let [[initiator responder] (fixtures/connected)
+  (let [[initiator] (fixtures/connected)
         {:keys [out plain good]} (play initiator script)
         b (apply bytes/concat out)
-        at-once (bounded "a link" [300000 100] (count b) #(read-all responder [b]))
         ;; a state is good for one call, so another handshake for another reading
+        at-once (bounded "a link" [1000000 100] (count b) #(read-all (second (fixtures/connected)) [b]))
         in-pieces (read-all (second (fixtures/connected)) (pieces b (inc (long how))))]
     (outcome! at-once plain good)
     (outcome! in-pieces plain good)
