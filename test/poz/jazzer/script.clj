@@ -40,8 +40,7 @@
     [noise (second (symmetric/seal (:send noise) bytes/empty bytes/empty))]))
 
 (defn- act
-  "The play `{:noise :out :good :plain}` after one line: `:out` has what went over the wire, `:plain`
-  what the other side is to read, `:good` is false after the first thing that is wrong."
+  "The play after one line more, see `play`."
   [{:keys [noise good] :as play} [what data]]
   (let [[noise message] (if (= 1 what) [noise data] (seal noise data))
         right? (and good (#{0 5 6} what) (pos? (count data)))
@@ -52,11 +51,17 @@
                2 (bytes/concat (noise/frame message) (noise/frame message))
                3 (noise/frame (flipped message at))
                4 (noise/frame (bytes/slice message 0 at))
-               7 (bytes/slice (noise/frame message) 0 at))]
+               7 (bytes/slice (noise/frame message) 0 (max 1 at)))]
     (cond-> (-> play (assoc :noise noise :good (boolean right?)) (update :out conj wire))
       right? (update :plain bytes/concat data))))
 
-(defn- play [noise script]
+(defn play
+  "What a peer does whose side of a channel is `noise`, after the lines `script`, `[[what bytes] …]`:
+  0, 5 and 6 seal bytes in a message, 1 sends them as they are, 2 sends such a message twice, 3
+  flips a bit of it, 4 and 7 cut it. `{:noise :out :good :plain}`: its next state, the byte strings
+  that go over the wire, whether all is right, and the plaintext of what comes before the first
+  thing that is not."
+  [noise script]
   (reduce act {:noise noise :out [] :plain bytes/empty :good true} script))
 
 (defn- read-all
