@@ -14,8 +14,7 @@
    [poz.test-runner :as runner])
   (:import
    (java.io File)
-   (java.util.concurrent Callable ExecutorService Executors Future TimeUnit)
-   (java.util.regex Matcher)))
+   (java.util.concurrent Callable ExecutorService Executors Future TimeUnit)))
 
 (set! *warn-on-reflection* true)
 
@@ -35,7 +34,7 @@
   [{:keys [file old new]}]
   (let [text (slurp file)]
     (when (= 1 (occurrences text old))
-      (str/replace text old (Matcher/quoteReplacement new)))))
+      (str/replace text old new))))
 
 ;; ## Which tests
 
@@ -112,12 +111,12 @@
             _ (spit target text)
             [code output] (run-child dir text (file->ns file) (tests-for mutant all few))]
         {:name name :why why :outcome (outcomes code code)
-         :by (if (= :hangs code) "a test that hangs" (last (str/split-lines output)))
+         :by (case code :hangs "a test that hangs" 0 "" (last (str/split-lines output)))
          :seconds (quot (- (System/nanoTime) start) 1000000000)}))))
 
 (defn- say! [{:keys [name outcome by seconds why]}]
   (locking say!
-    (println (format "%-14s %-28s %3s s  %s" (clojure.core/name outcome) name seconds (if (= :caught outcome) by (str why "; " by))))
+    (println (format "%-14s %-28s %3s s  %s" (clojure.core/name outcome) name seconds (if (= :caught outcome) by (str why " " by))))
     (flush)))
 
 (defn- try-all [rows {:keys [jobs few]} all]
