@@ -6,6 +6,7 @@
   (:require
    [bench.codec :as codec]
    [bench.crypto :as crypto]
+   [bench.growth :as growth]
    [bench.net :as net]
    [bench.noise :as noise]
    [bench.store :as store]
@@ -21,7 +22,8 @@
    ["crypto" {:doc "the primitives, with each provider" :run crypto/run}]
    ["noise" {:doc "handshakes, beside the bare agreements in them" :run noise/run}]
    ["net" {:doc "lookups on 7074 and 7075, beside nginx and NSD" :run net/run}]
-   ["store" {:doc "reads and durable writes of each store" :run store/run}]])
+   ["store" {:doc "reads and durable writes of each store" :run store/run}]
+   ["growth" {:doc "time and memory against entries, revisions, bytes and connections, with pictures" :run growth/run}]])
 
 (def ^:private help
   (str/join "\n"
