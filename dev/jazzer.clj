@@ -28,22 +28,21 @@
    ["-v" "--verbose" "Show what Jazzer says"]
    ["-h" "--help" "Print this"]])
 
-;; ## What is fuzzed. It is loaded, and so compiled to files, when that is wanted first.
+;; ## What is fuzzed. It is loaded only when it is asked for, since who fuzzes has it compiled then.
 
 (def ^:private classes "target/jazzer/classes")
 
-(def ^:private loaded
-  (delay
-    (.mkdirs (io/file classes))
-    (binding [*compile-path* classes *warn-on-reflection* false]
-      (compile 'poz.jazzer.entry))))
+(defn- compile!
+  "Loads the targets and all that they need, and compiles them to files."
+  []
+  (.mkdirs (io/file classes))
+  (binding [*compile-path* classes *warn-on-reflection* false]
+    (compile 'poz.jazzer.entry)))
 
 (defn- all-targets []
-  @loaded
   @(requiring-resolve 'poz.jazzer.targets/targets))
 
 (defn- target [name]
-  @loaded
   ((requiring-resolve 'poz.jazzer.targets/target) name))
 
 (defn- help [summary]
@@ -147,17 +146,22 @@
     (println passed "passed," (- (count results) passed) "failed")
     (if (= passed (count results)) 0 1)))
 
+(defn- fuzz-named! [names options]
+  (compile!)
+  (if-let [unknown (first (remove #{"all"} (remove target names)))]
+    (do (println (str "There is no target and no file " unknown "."))
+        2)
+    (fuzz-all! (if (some #{"all"} names) (all-targets) (map target names)) options)))
+
 (defn- main [args]
   (let [{:keys [options arguments errors summary]} (cli/parse-opts args options)
-        [name file] arguments
-        unknown (first (remove target arguments))]
+        [name file & more] arguments]
     (cond
       errors (do (run! println errors) 2)
-      (or (:help options) (empty? arguments)) (do (println (help summary)) (if (:help options) 0 2))
-      (= ["all"] arguments) (fuzz-all! (all-targets) options)
-      (and (target name) file (.isFile (io/file file))) (reproduce! (target name) file)
-      unknown (do (println (str "There is no target and no file " unknown ".")) 2)
-      :else (fuzz-all! (map target arguments) options))))
+      (:help options) (do (println (help summary)) 0)
+      (empty? arguments) (do (println (help summary)) 2)
+      (and file (nil? more) (.isFile (io/file file)) (target name)) (reproduce! (target name) file)
+      :else (fuzz-named! arguments options))))
 
 (defn -main
   "Does what the command line says; ends the process: 0, 1 where something was found, 2 where the
