@@ -6,6 +6,7 @@
     submit, submit-async  a submission → what became of it
     smallest-update       a record and what a server holds → what to submit
     servers-of            a verified record → its servers
+    mirrors               a subject → who else serves its record
 
   A *question* is `{:type :subject}`: the type is MASTER and so on as a keyword of
   `poz.format.messages`, with `:from` for CHAIN, `:zones` for ZONES, and no subject for
@@ -156,3 +157,13 @@
   `:poz-query` or `:poz-submit`: also the way to learn a server's key (protocol.md §3)."
   [record type]
   (servers/of-service record type))
+
+(defn mirrors
+  "The servers that MIRRORS names for the record of `subject`, to be given as the option `:mirrors`
+  of later questions, which go to them where none of `:servers` answers; or an anomaly. Options as
+  for `query`. Ask it over Noise of a server whose key a verified record gave, and remember it while
+  that server is there: an answer of a mirror is verified like any other, and one that is older
+  than what is `:remembered` or `:held` is refused, but a mirror learns who asks for what."
+  [subject options]
+  (let [found (query {:type :mirrors :subject subject} options)]
+    (if (error/anomaly? found) found (servers/of-mirrors (:payload found)))))

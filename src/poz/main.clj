@@ -14,6 +14,7 @@
    [poz.cli.json :as json]
    [poz.cli.make :as make]
    [poz.cli.master :as master]
+   [poz.cli.mirror :as mirror]
    [poz.cli.operator :as operator]
    [poz.cli.options :as options]
    [poz.cli.query :as query]
@@ -39,7 +40,7 @@
   "Every command, in the order of `poz --help`."
   (vec (concat tour/commands make/commands inspect/commands convert/commands
          master/commands ceremony/commands zones/commands identities/commands
-         query/commands submit/commands serve/commands operator/commands insight/commands)))
+         query/commands submit/commands serve/commands mirror/commands operator/commands insight/commands)))
 
 (def ^:private by-name
   (into {} (map (juxt :name identity)) commands))
@@ -153,6 +154,7 @@
    :getenv #(System/getenv ^String %)
    :ask (ask-console)
    :until-told until-told
+   :terminal (some? (terminal))
    :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})
 
 (defn -main
