@@ -22,7 +22,7 @@
                   poz.memory poz.fork poz.past poz.policy poz.diff]]
    ["store" '[poz.store poz.store.*]]
    ["net" '[poz.wire poz.wire.* poz.pow poz.authority poz.authority.* poz.net poz.net.* poz.client poz.client.*
-            poz.mirror poz.discover poz.discover.*]]
+            poz.mirror poz.mirror.* poz.discover poz.discover.*]]
    ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.ring poz.api]]])
 
 (def ^:private may-touch

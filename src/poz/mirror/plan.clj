@@ -75,16 +75,21 @@
       (select-keys held (mapcat (juxt zone/authority-key zone/zone-key) kept))
       {:public-key-map (answer/longer-key-map held record)})))
 
-(defn- direct?
-  "True if the section `after` replaces the zone of which `{:grant :deny :zone-hash}` is remembered
-  with nothing between."
-  [{:keys [zone-hash] :as before} {:keys [grant deny]}]
-  (or (= zone-hash (:previous-zone-hash grant))
-    (= [(:grant before) (inc (long (:deny before)))] [(:serial grant) (:serial deny)])))
+(def ^:private no-deny {:serial 0 :timestamp 0 :denied [] :signatures []})
+
+(defn- direct
+  "`next` as it was when its `zone` directly replaced the one of which `{:grant :deny :zone-hash}` is
+  remembered, or nil: a grant may have been denied from since."
+  [next {:keys [zone zone-hash] :as before}]
+  (let [{:keys [grant deny]} (:zone (zone/sections next zone))]
+    (cond
+      (nil? grant) nil
+      (= zone-hash (:previous-zone-hash grant)) (assoc-in next [(zone/zone-key zone) :deny] no-deny)
+      (= [(:grant before) (inc (long (:deny before)))] [(:serial grant) (:serial deny)]) next)))
 
 (defn- successor-fault [{:keys [record memory]} next]
   (some (fn [{z :zone :as before}]
-          (when (some->> (zone/sections next z) :zone (direct? before))
+          (when-let [next (direct next before)]
             (let [judged (update/judge-successor record next z)]
               (when (not= :valid (:outcome judged))
                 (let [step (rules/first-break judged)]
