@@ -83,11 +83,16 @@
   (when-not (known type)
     (throw (IllegalArgumentException. (str "There is no " (pr-str type) " here; known are " (sort known))))))
 
+(defn- to-try
+  "`servers` in the order in which to try them for a request of `type`."
+  [servers type {:keys [random]}]
+  (servers/order (distinct (map #(servers/prepare % type) servers))
+    #(/ (double (bytes/uint (random 4))) 4294967296.0)))
+
 (defn- ask
   "The future of what `judge` makes of the answer to `asked`, with filled `options`."
-  ^CompletableFuture [{:keys [type] :as asked} {:keys [random] :as options} judge]
-  (let [servers (servers/order (distinct (map #(servers/prepare % type) (:servers options)))
-                  #(/ (double (bytes/uint (random 4))) 4294967296.0))
+  ^CompletableFuture [{:keys [type] :as asked} {:keys [mirrors] :as options} judge]
+  (let [servers (distinct (mapcat #(to-try % type options) [(:servers options) mirrors]))
         request (request asked options)]
     (if (error/anomaly? request)
       (CompletableFuture/completedFuture request)
