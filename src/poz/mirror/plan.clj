@@ -126,6 +126,16 @@
                 :else (error/attempt #(followed pull (:record answer))))]
     (if (error/anomaly? found) (assoc pull :fault found) found)))
 
+(defn onto
+  "The ended pull of a record that was asked for by another name than its hash, now that it is seen to
+  be `held`."
+  [{:keys [record]} held]
+  (let [{:keys [memory] :as pull} (begin {:hash (record/original-hash held)} held)
+        found (memory/remember memory (memory/of record))]
+    (if (error/anomaly? found)
+      (assoc pull :fault (assoc found :record record))
+      (answered pull {:type :record} {:record record}))))
+
 (defn outcome
   "How a pull ended that has no next question: `{:outcome :new|:updated|:unchanged :record :held}`; or
   the anomaly that ended it, `:mirror/incomplete` where the server never gave what it says it has."

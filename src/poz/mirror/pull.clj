@@ -74,18 +74,28 @@
       (do (when on-error (on-error cause))
           (error/anomaly :fault/internal)))))
 
+(defn- held-bytes [{:keys [store]} hash]
+  (when hash ((reader store) [:record hash])))
+
+(defn- settled
+  "`[pull before]`: the ended `pull` and the bytes of what was held when it began. Where the subject
+  was no hash, only now is it seen what was."
+  [source {:keys [record held] :as pull} before]
+  (let [b (or before (when (and record (not held)) (held-bytes source (record/original-hash record))))]
+    [(if (= b before) pull (plan/onto pull (record/decode b))) b]))
+
 (defn pull-async
   "A CompletableFuture of the outcome for `subject`, of which the store holds the record if it is
   named by its hash; or of an anomaly. `providers` as for `poz.mirror.holding`. `more` are options
   of the client's, as for a handle or a domain."
-  ^CompletableFuture [{:keys [store executor on-error] :as source} {:keys [hash] :as subject} providers more]
-  (let [before (volatile! nil)
-        begun #(let [b (when hash ((reader store) [:record hash]))]
-                 (vreset! before b)
-                 (plan/begin subject (some-> b record/decode)))]
+  ^CompletableFuture [{:keys [executor on-error] :as source} {:keys [hash] :as subject} providers more]
+  (let [before (delay (held-bytes source hash))
+        begun #(plan/begin subject (some-> @before record/decode))
+        end (fn [pull] (let [[pull before] (settled source pull @before)]
+                         (assoc (ended source pull before providers) :subject subject)))]
     (-> (CompletableFuture/supplyAsync (reify Supplier (get [_] (begun))) ^Executor executor)
       (.thenCompose (reify Function (apply [_ pull] (continue source pull more))))
-      (.thenApply (reify Function (apply [_ pull] (assoc (ended source pull @before providers) :subject subject))))
+      (.thenApply (reify Function (apply [_ pull] (end pull))))
       (.exceptionally (reify Function (apply [_ t] (assoc (defect on-error t) :subject subject)))))))
 
 ;; ## Many

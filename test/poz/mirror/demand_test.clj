@@ -64,6 +64,12 @@
           (is (= :ok (:status (w/ask m by-domain))))
           (is (= :ok (:status (w/ask m (by-handle "alice")))))
           (is (= [] (w/asked! up))))))
+    (testing "also where the record was pulled by its hash, before its provider's"
+      (with-cache up {}
+        (fn [m]
+          (is (= :ok (:status (w/ask m (by-hash alice)))))
+          (is (= [:ok :ok] [(:status (w/ask m (by-handle "alice"))) (:status (w/ask m (by-handle "alice")))]))
+          (is (= [:record :record :record] (w/asked! up))))))
     (testing "a handle that was revoked is served, for all to see; asked anew, the upstream decides who has it"
       (with-cache up {}
         (fn [m]
