@@ -156,3 +156,16 @@
   "A record of `n` revisions and without zones."
   [n]
   (:record (revised (holder "ada" algorithms) (dec (long n)))))
+
+(defn people
+  "`{:records :provider}`: the records of people numbered `from` to `to`, each of other keys, with a
+  handle of the one provider and two services."
+  [from to]
+  (let [provider (provider)]
+    {:provider (:record provider)
+     :records (vec (for [i (range from to)
+                         :let [person (holder (str "person " i) algorithms)
+                               entry (identity-entry provider person i)]]
+                     (:record (-> person
+                                (granted :identity [entry])
+                                (granted :service (sorted-by-encoding :service (map service-entry (range 2))))))))}))
