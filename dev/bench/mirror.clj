@@ -62,22 +62,28 @@
 
 ;; ## The baseline
 
-(defn- judge-all [records provider]
-  (let [start (System/nanoTime)]
+(defn- thread-cpu-ns []
+  (.getCurrentThreadCpuTime (ManagementFactory/getThreadMXBean)))
+
+(defn- judge-all
+  "`[rate cpu-ms]`: verdicts a second, and what one takes."
+  [records provider]
+  (let [start (System/nanoTime) cpu (thread-cpu-ns)]
     (doseq [r records]
       (when-not (= :valid (:outcome (verify/verify r {:now records/now :providers [provider]})))
         (throw (IllegalStateException. "A record does not verify."))))
-    (/ (* 1e9 (count records)) (- (System/nanoTime) start))))
+    [(/ (* 1e9 (count records)) (- (System/nanoTime) start))
+     (/ (- (thread-cpu-ns) cpu) 1e6 (count records))]))
 
-(defn- bare-rate
-  "Verdicts a second on one thread, of records that came as bytes, each with keys never seen: the
-  middle one of three, warmed up."
+(defn- bare
+  "`[rate cpu-ms]` of verdicts on one thread, of records that came as bytes, each with keys never
+  seen: the middle one of three, warmed up."
   [from]
   (let [samples (for [i (range 6) :let [{:keys [records provider]} (records/people (+ (long from) (* i (long sample-records)))
                                                                      (+ (long from) (* (inc i) (long sample-records))))]]
                   [(mapv (comp record/decode record/encode) records) provider])
         rates (mapv (fn [[rs p]] (judge-all rs p)) samples)]
-    (nth (sort (subvec rates 3)) 1)))
+    (nth (sort-by second (subvec rates 3)) 1)))
 
 ;; ## The mirror
 
@@ -101,10 +107,10 @@
                           :now (constantly records/now) :random crypto/random-bytes :deadline-ms 10000})]
     (try (f m) (finally (mirror/stop! m) (store/close! s)))))
 
-(defn- print-round [name n bare [told seconds cpu server-cpu]]
+(defn- print-round [name n [bare bare-cpu] [told seconds cpu server-cpu]]
   (let [rate (/ n seconds) cores (.availableProcessors (Runtime/getRuntime))]
-    (println (format "%-36s %7.0f records/s  %5.2f × cores × bare   CPU: mirror %4.2f ms, server %4.2f ms a record%s" name rate
-               (/ rate (* cores (double bare))) (/ (* 1e3 cpu) n) (/ (* 1e3 server-cpu) n)
+    (println (format "%-36s %7.0f records/s  %5.2f × cores × bare   CPU a record: mirror %4.2f ms, %4.2f × bare, server %4.2f ms%s" name rate
+               (/ rate (* cores (double bare))) (/ (* 1e3 cpu) n) (/ (* 1e3 cpu) n (double bare-cpu)) (/ (* 1e3 server-cpu) n)
                (if (= [n] (vals told)) "" (str "  " told))))))
 
 (defn- measure [folder served hashes contract bare at-once]
@@ -125,11 +131,11 @@
      (try
        (let [hashes (mapv bytes/hex-> (line-seq (io/reader file)))
              [provider people] [(first hashes) (vec (rest hashes))]
-             bare (bare-rate total)
+             [rate cpu :as bare] (bare total)
              mine (into [provider] (subvec people warm-up-records))]
          (println (format "%d records, %d cores, %s, %d questions at a time" (count mine) (.availableProcessors (Runtime/getRuntime))
                     (name (crypto/provider-name)) at-once))
-         (println (format "%-36s %7.0f records/s  on one thread" "a bare verdict" bare))
+         (println (format "%-36s %7.0f records/s  on one thread   CPU %4.2f ms" "a bare verdict" rate cpu))
          (doseq [contract [:plain :query]]
            (with-mirror folder served contract (into [provider] (subvec people 0 warm-up-records)) at-once
              (fn [m] (mirror/round! m) (mirror/round! m)))

@@ -148,3 +148,12 @@
     (is (= [250 500 1000 30000 30000] (map #(plan/back-off % nil none) [0 1 2 10 1000])))
     (is (= [499 998 59882] (map #(plan/back-off % nil most) [0 1 1000])))
     (is (= 7000 (plan/back-off 0 7000 none)) "what a busy server asks for is the least")))
+
+(deftest a-record-by-another-name
+  (let [onto (fn [there held] (plan/onto {:subject {:domain "social.example"} :record (public there)} (public held)))
+        outcome #(plan/outcome (onto %1 %2))]
+    (is (= [:updated (public served)] ((juxt :outcome :record) (outcome served alice))))
+    (is (= [:updated (public alice)] ((juxt :outcome :record) (outcome alice alice))) "for its handles")
+    (is (= :memory/rollback (:poz/error (outcome served served-again))))
+    (is (= :memory/fork (:poz/error (outcome (revised alice {:timestamp (+ t0 500)}) (revised alice {:timestamp (+ t0 501)})))))
+    (is (= (hash-of alice) (get-in (onto served alice) [:subject :hash])))))
