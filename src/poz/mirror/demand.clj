@@ -48,14 +48,16 @@
       (if thrown (.completeExceptionally promised thrown) (.complete promised outcome)))))
 
 (defn- pull!
-  "The outcome of a pull of `subject`, or its anomaly."
-  [{:keys [^ConcurrentHashMap flying ^Cache misses] :as mirror} subject more]
+  "The outcome of a pull of `subject`, or its anomaly; BUSY where it takes longer than one question
+  may, though it goes on for who asks next."
+  [{:keys [^ConcurrentHashMap flying ^Cache misses source] :as mirror} subject more]
   (or (.getIfPresent misses subject)
     (when (status/away? mirror) (error/anomaly :wire/busy))
     (let [mine (CompletableFuture.)
           ^CompletableFuture others (.putIfAbsent flying subject mine)]
       (when-not others (start! mirror subject more mine))
-      (.get (or others mine)))))
+      (.get (.completeOnTimeout (.copy (or others mine)) (error/anomaly :wire/busy)
+              (long (:deadline-ms source)) TimeUnit/MILLISECONDS)))))
 
 ;; ## What is needed
 

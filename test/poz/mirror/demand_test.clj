@@ -146,8 +146,9 @@
           (is (= (repeat 8 :ok) (map #(deref % 30000 :late) answers)))
           (is (= [:record] (w/asked! up))))))))
 
-(deftest an-answer-is-bounded-by-the-failure-of-the-upstream
-  (let [{:keys [alice how] :as up} (w/upstream)]
-    (reset! how (fn [_] (error/anomaly :net/timeout)))
-    (with-cache up {}
-      (fn [m] (is (= :busy (:status (w/ask m (by-hash alice)))))))))
+(deftest whoever-asks-does-not-wait-for-ever
+  (let [{:keys [alice exchange] :as up} (w/upstream) go (CompletableFuture.)]
+    (with-cache up {:deadline-ms 30 :exchange (fn [options b] (.thenCompose go (fn [_] (exchange options b))))}
+      (fn [m]
+        (is (= :busy (:status (w/ask m (by-hash alice)))))
+        (.complete go true)))))
