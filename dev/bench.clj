@@ -6,6 +6,7 @@
   (:require
    [bench.codec :as codec]
    [bench.crypto :as crypto]
+   [bench.growth :as growth]
    [bench.mirror :as mirror]
    [bench.net :as net]
    [bench.noise :as noise]
@@ -23,7 +24,8 @@
    ["noise" {:doc "handshakes, beside the bare agreements in them" :run noise/run}]
    ["net" {:doc "lookups on 7074 and 7075, beside nginx and NSD" :run net/run}]
    ["mirror" {:doc "copying an authority, beside bare verdicts; a number after it says how many records" :run mirror/run}]
-   ["store" {:doc "reads and durable writes of each store" :run store/run}]])
+   ["store" {:doc "reads and durable writes of each store" :run store/run}]
+   ["growth" {:doc "time and memory against entries, revisions, bytes and connections, with pictures" :run growth/run}]])
 
 (def ^:private help
   (str/join "\n"
