@@ -158,6 +158,19 @@
   [n]
   (:record (revised (holder "ada" algorithms) (dec (long n)))))
 
+(defn people
+  "`{:records :provider}`: the records of people numbered `from` to `to`, each of other keys, with a
+  handle of the one provider and two services."
+  [from to]
+  (let [provider (provider)]
+    {:provider (:record provider)
+     :records (vec (for [i (range from to)
+                         :let [person (holder (str "person " i) algorithms)
+                               entry (identity-entry provider person i)]]
+                     (:record (-> person
+                                (granted :identity [entry])
+                                (granted :service (sorted-by-encoding :service (map service-entry (range 2))))))))}))
+
 (defn with-services
   "A record with `n` services in its Service Zone."
   [n]

@@ -36,7 +36,8 @@
     [poz.cli.query "query" "server status"]
     [poz.cli.submit "submit"]
     [poz.cli.serve "serve"]
-    [poz.cli.operator "authority pending" "authority approve" "authority reject" "authority revoke"]
+    [poz.cli.mirror "mirror"]
+    [poz.cli.operator "authority list" "authority pending" "authority approve" "authority reject" "authority revoke"]
     [poz.cli.insight "simulate" "diff" "update" "fork" "rules"]
     [poz.cli.kit "fuzz" "conformance run" "conformance export" "conformance answer"]])
 
@@ -181,6 +182,7 @@
    :getenv #(System/getenv ^String %)
    :ask (ask-console)
    :until-told until-told
+   :terminal (some? (terminal))
    :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})
 
 (defn -main

@@ -23,7 +23,7 @@
                   poz.gen poz.damage poz.damage.*]]
    ["store" '[poz.store poz.store.*]]
    ["net" '[poz.wire poz.wire.* poz.pow poz.authority poz.authority.* poz.net poz.net.* poz.client poz.client.*
-            poz.mirror poz.discover poz.discover.* poz.kit poz.kit.*]]
+            poz.mirror poz.mirror.* poz.discover poz.discover.* poz.kit poz.kit.*]]
    ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.nav poz.tap poz.ring poz.api poz.kit.program]]])
 
 (def ^:private may-touch

@@ -10,7 +10,7 @@
        :bytes b}        ; or: raw bytes for standard output
 
   `env` holds every effect: `:in`, `:stdout` (streams), `:now` and `:random` (functions),
-  `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`,
+  `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`, `:terminal`,
   `:until-told` (waits until the process is to end), `:exchange`, what carries requests to
   servers (`poz.net/exchange-async`), and `:sealing`, options for `poz.keyring/seal` where its
   defaults will not do."
