@@ -21,6 +21,7 @@
    [poz.cli.submit :as submit]
    [poz.cli.support :as support]
    [poz.cli.tour :as tour]
+   [poz.cli.view :as view]
    [poz.cli.zones :as zones]
    [poz.crypto :as crypto]
    [poz.error :as error]
@@ -37,7 +38,7 @@
 
 (def commands
   "Every command, in the order of `poz --help`."
-  (vec (concat tour/commands make/commands inspect/commands convert/commands
+  (vec (concat tour/commands make/commands inspect/commands view/commands convert/commands
          master/commands ceremony/commands zones/commands identities/commands
          query/commands submit/commands serve/commands operator/commands insight/commands)))
 

@@ -1,0 +1,151 @@
+(ns poz.view.page.spans
+  "What each byte of a file is, packed for a page: a few flat lists that a script reads, for
+  the tree and the hexdump side by side.
+
+  A *span* is five numbers of `:spans`, in the order of the tree, parents first: its depth, its
+  size (0 where it has others inside, which lie one after another without gap), and places in
+  `:words` of its name, of what it says plus one (or 0: its bytes in hex) and of its doc. A
+  number is seven bits a byte, all in base64. `:bytes` are all bytes in base64, but those that must not leave their holder are
+  zero, and no span tells of them more than where they are: private sections, sections that
+  nobody here knows, and what lies behind a fault. `:withheld` are those ranges."
+  (:require
+   [clojure.string :as str]
+   [poz.bytes :as bytes]
+   [poz.error :as error]
+   [poz.record :as record]
+   [poz.view.dump :as dump]
+   [poz.view.text :as text])
+  (:import
+   (java.nio.charset StandardCharsets)
+   (java.util ArrayList Arrays Base64 HashMap)))
+
+(set! *warn-on-reflection* true)
+
+;; ## What is withheld
+
+(defn- why-withheld
+  "In words why the top-level span is not to be shown, or nil."
+  [{:keys [key]}]
+  (let [{:keys [name private]} (record/section-by-key key)]
+    (cond
+      private (str name ": private, not in this page")
+      (int? key) "not known here, not in this page"
+      (= :unread key) "not looked at, not in this page"
+      (= :trailing key) "more bytes than there should be, not in this page")))
+
+(defn withheld
+  "`[[start end] …]` of the bytes of a `trace` (`poz.record.trace`) that no page shows."
+  [{:keys [spans]}]
+  (for [{:keys [at size] :as span} spans :when (why-withheld span)]
+    [at (+ (long at) (long size))]))
+
+(defn shown-bytes
+  "The bytes of the `trace`, zero where they are withheld."
+  [{b :bytes :as trace}]
+  (let [array (bytes/->array b)]
+    (doseq [[start end] (withheld trace)]
+      (Arrays/fill ^bytes array (int start) (int end) (byte 0)))
+    (bytes/wrap array)))
+
+(defn shown-error
+  "The `:error` of the `trace`, without what was found where that is withheld."
+  [{:keys [error] :as trace}]
+  (if (and (:at error) (some (fn [[start end]] (<= (long start) (long (:at error)) (dec (long end)))) (withheld trace)))
+    (error/anomaly (:poz/error error) (select-keys error [:at]))
+    error))
+
+(defn- withdrawn
+  "A top-level span without anything that is withheld."
+  [span]
+  (if-let [why (why-withheld span)]
+    (-> (select-keys span [:key :at :size :broken]) (assoc :says why))
+    span))
+
+;; ## Packing
+
+(def ^:private field-name
+  "The name of a field or section in words."
+  (memoize (fn [k] (or (:name (record/section-by-key k)) (str/replace (name k) "-" " ")))))
+
+(defn- label [k]
+  (cond (keyword? k) (field-name k) (int? k) (str k) :else ""))
+
+(defn- title
+  "What an item of a list is called beside its position: by the first of these that it has."
+  [{:keys [key value]}]
+  (when (and (int? key) (map? value))
+    (let [{:keys [type algorithm authority group] k :key} value]
+      (or (some #(when (string? (value %)) (text/escape (value %)))
+            [:user-handle :name :hostname :authority-domain])
+        (when (int? type) (:name (record/section-by-code type)))
+        (when algorithm (if (keyword? algorithm) (name algorithm) (str "algorithm " algorithm)))
+        (when (int? k) (str (when authority (str (name authority) ", ")) (when group (str "group " group ", ")) "key " k))))))
+
+(defn- says
+  "What a span says, in words; -1 for its bytes in hex; nil for nothing."
+  [{b :bytes} {:keys [kind value children] :as span}]
+  (cond
+    (:says span) (:says span)
+    (and (nil? value) (:broken span)) nil
+    (and (seq children) (string? value)) (text/quoted value)
+    (and (seq children) (bytes/bytes? value)) (dump/bytes-text {} value)
+    (seq children) (title span)
+    (#{:length :count :present} (:key span)) (dump/frame-text span)
+    (and (bytes/bytes? value) (not= :raw kind)) (if (zero? (count value)) "no bytes" -1)
+    :else (dump/value-text {:bytes b} span)))
+
+(defn- inside
+  "The children of a span; of one behind a length or a presence byte, that byte's and its own."
+  [{:keys [children]}]
+  (let [{:keys [key kind] within :children} (peek children)]
+    (if (and (= :content key) (= :struct kind) (seq within))
+      (into (pop children) within)
+      children)))
+
+(defn- span-name [{:keys [key]}]
+  (case key :content "value" :toc "Table of contents" :header "Header" :unread "Not looked at" (label key)))
+
+(defn- put-number!
+  "Appends `n` to `out`: seven bits a char, the lowest first, the eighth where more follow."
+  [^StringBuilder out ^long n]
+  (loop [n n]
+    (if (< n 128)
+      (.append out (char n))
+      (do (.append out (char (bit-or 128 (bit-and n 127))))
+          (recur (unsigned-bit-shift-right n 7))))))
+
+(defn- packer
+  "A function that adds a span and all below it to `out`, words as places by `place`."
+  [trace place ^StringBuilder out]
+  (fn pack! [{:keys [doc] :as span} depth]
+    (let [said (says trace span) below (inside span)]
+      (put-number! out depth)
+      (put-number! out (if (seq below) 0 (:size span)))
+      (put-number! out (place (span-name span)))
+      (put-number! out (if (= -1 said) 0 (inc (long (place (or said ""))))))
+      (put-number! out (place (or doc "")))
+      (run! #(pack! % (inc (long depth))) below))))
+
+(defn- section-types
+  "The table of contents with its types marked, so that they are shown by name."
+  [{:keys [key] :as span}]
+  (letfn [(field [{:keys [key] :as f}] (cond-> f (= :type key) (assoc :section-type true)))
+          (item [f] (cond-> f (:children f) (update :children (partial mapv field))))]
+    (cond-> span (and (= :toc key) (:children span)) (update :children (partial mapv item)))))
+
+(defn- base64 [^bytes array]
+  (.encodeToString (Base64/getEncoder) array))
+
+(defn pack
+  "The `trace` of a file as `{:bytes :withheld :words :spans}`, and `:error`, `{:at :message}`,
+  of a broken one."
+  [{:keys [spans] :as trace}]
+  (let [places (HashMap.) words (ArrayList.) out (StringBuilder.)
+        place (fn [w] (or (.get places w)
+                        (let [n (.size words)] (.add words w) (.put places w n) n)))
+        pack! (packer trace place out)
+        {:keys [at message] :as error} (shown-error trace)]
+    (run! #(pack! (withdrawn (section-types %)) 0) spans)
+    (cond-> {:bytes (base64 (bytes/->array (shown-bytes trace))) :withheld (vec (withheld trace))
+             :words (vec words) :spans (base64 (.getBytes (str out) StandardCharsets/ISO_8859_1))}
+      error (assoc :error {:at at :message message}))))
