@@ -174,7 +174,7 @@
      [:h2 "In words"]
      [:details [:summary "What the record says, as text"]
       [:pre {:tabindex 0} (str/join "\n" shown)
-       (when (seq more) (str "\n… " (count more) " lines more; poz show tells them"))]]]))
+       (when (seq more) "\n… and more; poz show tells all of it")]]]))
 
 (defn- forked? [{:keys [record copies]}]
   (some :fork (chain-figure/lanes (map chain/revisions (cons record copies)))))
@@ -209,9 +209,9 @@
     "; base-uri 'none'; form-action " (if form "'self'" "'none'")))
 
 (defn- data-element [id data]
-  (let [escaped {"<" "\\u003c" ">" "\\u003e" "&" "\\u0026"}]
-    [:script {:type "application/json" :id id}
-     (html/raw (str/replace (json/write-str data :escape-slash false) #"[<>&]" escaped))]))
+  [:script {:type "application/json" :id id}
+   (html/raw (-> (json/write-str data :escape-slash false)
+               (str/replace "<" "\\u003c") (str/replace ">" "\\u003e") (str/replace "&" "\\u0026")))])
 
 (defn- open-form [action]
   [:form {:id "open" :action action :method "post" :enctype "multipart/form-data"}

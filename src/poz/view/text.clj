@@ -64,7 +64,7 @@
   (let [end (.length s)]
     (loop [i 0]
       (cond (= i end) true
-            (let [c (int (.charAt s i))] (and (<= 0x20 c 0x7e) (not= 0x5c c))) (recur (inc i))
+            (let [c (int (.charAt s i))] (and (<= 0x20 c) (<= c 0x7e) (not (== 0x5c c)))) (recur (inc i))
             :else false))))
 
 (defn- escape-each ^String [^String s]

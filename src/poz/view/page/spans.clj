@@ -63,13 +63,6 @@
 
 ;; ## Packing
 
-(def ^:private field-name
-  "The name of a field or section in words."
-  (memoize (fn [k] (or (:name (record/section-by-key k)) (str/replace (name k) "-" " ")))))
-
-(defn- label [k]
-  (cond (keyword? k) (field-name k) (int? k) (str k) :else ""))
-
 (defn- title
   "What an item of a list is called beside its position: by the first of these that it has."
   [{:keys [key value]}]
@@ -81,18 +74,23 @@
         (when algorithm (if (keyword? algorithm) (name algorithm) (str "algorithm " algorithm)))
         (when (int? k) (str (when authority (str (name authority) ", ")) (when group (str "group " group ", ")) "key " k))))))
 
+(defn- leaf-says [trace {:keys [key kind value] :as span}]
+  (cond
+    (#{:length :count :present} key) (dump/frame-text span)
+    (and (bytes/bytes? value) (not= :raw kind)) (if (zero? (count value)) "no bytes" -1)
+    :else (dump/value-text trace span)))
+
 (defn- says
   "What a span says, in words; -1 for its bytes in hex; nil for nothing."
-  [{b :bytes} {:keys [kind value children] :as span}]
+  [trace {:keys [value children broken] :as span}]
   (cond
     (:says span) (:says span)
-    (and (nil? value) (:broken span)) nil
-    (and (seq children) (string? value)) (text/quoted value)
-    (and (seq children) (bytes/bytes? value)) (dump/bytes-text {} value)
-    (seq children) (title span)
-    (#{:length :count :present} (:key span)) (dump/frame-text span)
-    (and (bytes/bytes? value) (not= :raw kind)) (if (zero? (count value)) "no bytes" -1)
-    :else (dump/value-text {:bytes b} span)))
+    (and broken (nil? value)) nil
+    (empty? children) (leaf-says trace span)
+    (string? value) (text/quoted value)
+    (bytes/bytes? value) (dump/bytes-text {} value)
+    (= :count (:key (first children))) (dump/frame-text (first children))
+    :else (title span)))
 
 (defn- inside
   "The children of a span; of one behind a length or a presence byte, that byte's and its own."
@@ -102,8 +100,21 @@
       (into (pop children) within)
       children)))
 
-(defn- span-name [{:keys [key]}]
-  (case key :content "value" :toc "Table of contents" :header "Header" :unread "Not looked at" (label key)))
+(defn- span-name
+  "The name in words of the spans with the key `k`."
+  [k]
+  (case k
+    :content "value" :toc "Table of contents" :header "Header" :unread "Not looked at"
+    (cond
+      (keyword? k) (or (:name (record/section-by-key k)) (str/replace (name k) "-" " "))
+      (int? k) (str k)
+      :else "")))
+
+(defn- cached
+  "`f`, a function of one argument that never gives nil, as long as one thread uses it."
+  [f]
+  (let [known (HashMap.)]
+    (fn [x] (or (.get known x) (let [v (f x)] (.put known x v) v)))))
 
 (defn- put-number!
   "Appends `n` to `out`: seven bits a char, the lowest first, the eighth where more follow."
@@ -116,12 +127,12 @@
 
 (defn- packer
   "A function that adds a span and all below it to `out`, words as places by `place`."
-  [trace place ^StringBuilder out]
+  [trace place name-place ^StringBuilder out]
   (fn pack! [{:keys [doc] :as span} depth]
     (let [said (says trace span) below (inside span)]
       (put-number! out depth)
       (put-number! out (if (seq below) 0 (:size span)))
-      (put-number! out (place (span-name span)))
+      (put-number! out (name-place (:key span)))
       (put-number! out (if (= -1 said) 0 (inc (long (place (or said ""))))))
       (put-number! out (place (or doc "")))
       (run! #(pack! % (inc (long depth))) below))))
@@ -140,10 +151,9 @@
   "The `trace` of a file as `{:bytes :withheld :words :spans}`, and `:error`, `{:at :message}`,
   of a broken one."
   [{:keys [spans] :as trace}]
-  (let [places (HashMap.) words (ArrayList.) out (StringBuilder.)
-        place (fn [w] (or (.get places w)
-                        (let [n (.size words)] (.add words w) (.put places w n) n)))
-        pack! (packer trace place out)
+  (let [words (ArrayList.) out (StringBuilder.)
+        place (cached (fn [w] (.add words w) (dec (.size words))))
+        pack! (packer trace place (cached (comp place span-name)) out)
         {:keys [at message] :as error} (shown-error trace)]
     (run! #(pack! (withdrawn (section-types %)) 0) spans)
     (cond-> {:bytes (base64 (bytes/->array (shown-bytes trace))) :withheld (vec (withheld trace))

@@ -63,7 +63,7 @@
 
 (defn- row-nodes [i {:keys [kind text hash status] :as row}]
   (let [x (x-of row) y (y-of i) side (or hash (some-> status name)) left (+ x 16)
-        room (quot (- (long svg/width) left (if side (+ 16 (* 8 (count side))) 0)) 8)]
+        room (quot (- (long svg/width) left (if side (+ 16 (* 7 (count side))) 0)) 7)]
     [(shape kind status x y)
      (svg/words (case kind (:record :provider) "strong" :more "faint" "") left (+ y 4) (svg/fit (max 8 room) text))
      (when side (svg/words (if hash "mono faint" "faint") svg/width (+ y 4) side "end"))]))

@@ -3,6 +3,8 @@
   each key in it a piece as long as its value."
   (:require
    [clojure.string :as str]
+   [poz.format :as format]
+   [poz.lint :as lint]
    [poz.master.survivorship :as survivorship]
    [poz.view.svg :as svg]))
 
@@ -12,17 +14,16 @@
 (def ^:private most-pieces 24)
 
 (defn- fewest
-  "How few of the `values` reach 100, or nil."
+  "How few of the `values`, of as many as may sign, reach 100, or nil."
   [values]
-  (let [sums (reductions + (sort > values))
-        n (inc (count (take-while #(< (long %) (long survivorship/threshold)) sums)))]
-    (when (<= n (count values)) n)))
+  (first (keep-indexed (fn [i sum] (when (<= (long survivorship/threshold) (long sum)) (inc i)))
+           (reductions + (take (:max-signatures format/limits) (sort > values))))))
 
 (defn- sentence [shares]
-  (let [n (count shares) few (fewest (map :value shares)) sum (transduce (map :value) + shares)]
+  (let [n (count shares) few (fewest (map :value shares))]
     (cond
-      (nil? few) (str sum " of " survivorship/threshold ": can never suffice")
-      (= few n) (if (= 1 n) "the one key suffices" (str "all " n " keys are needed"))
+      (nil? few) (str (lint/reachable (map :value shares)) " of " survivorship/threshold " at most: can never suffice")
+      (= few n) (case n 1 "the one key suffices" 2 "both keys are needed" (str "all " n " keys are needed"))
       :else (str (if (= 1 (long few)) "one key suffices" (str few " keys suffice")) ", of " n))))
 
 (defn- pieces

@@ -15,9 +15,13 @@
   (are [rows words] (= words (:doc (apply figure rows)))
     [[1 0 100]] "group 1: the one key suffices"
     [[1 0 100] [1 1 100]] "group 1: one key suffices, of 2"
-    [[1 0 50] [1 1 50]] "group 1: all 2 keys are needed"
+    [[1 0 50] [1 1 50]] "group 1: both keys are needed"
+    [[1 0 34] [1 1 33] [1 2 33]] "group 1: all 3 keys are needed"
     [[1 0 40] [1 1 40] [1 2 40] [1 3 40]] "group 1: 3 keys suffice, of 4"
-    [[1 0 40] [2 1 100]] "group 1: 40 of 100: can never suffice; group 2: the one key suffices"))
+    [[1 0 40] [2 1 100]] "group 1: 40 of 100 at most: can never suffice; group 2: the one key suffices"))
+
+(deftest no-more-than-may-sign-count
+  (is (= "group 1: 64 of 100 at most: can never suffice" (:doc (apply figure (for [i (range 200)] [1 i 1]))))))
 
 (defn- widths [f kind]
   (map #(parse-double (second %)) (re-seq (re-pattern (str "class=\"" kind "\"[^>]* width=\"([0-9.]+)\"")) (html/text (:nodes f)))))
