@@ -9,6 +9,7 @@
    [clojure.java.io :as io]
    [poz.bytes :as bytes]
    [poz.cli-env :as cli]
+   [poz.crypto :as crypto]
    [poz.fork :as fork]
    [poz.keyring :as keyring]
    [poz.record :as record]
@@ -65,10 +66,15 @@
         record (v/genesis labels [[1 0 100] [2 1 100]] [[:identity 0 100 100] [:service 0 100 100]] [0])]
     (record/encode (v/grant record labels :service (zone/sort-entries :service services) [0]))))
 
+(defn- service [i]
+  {:name (format "service %05d" i) :type :custom
+   :hosts [{:hostname (format "host-%05d.services.example" i) :port 7075 :transport :tcp :encryption :noise-nk
+            :public-key (crypto/sha3-256 (bytes/utf8 (str i))) :priority 10 :weight 5}]})
+
 (defn entries
-  "A valid record with `n` services."
+  "A valid record with `n` services, some hundred bytes each."
   [n]
-  (with-services (map #(v/service (format "service %05d" %)) (range n))))
+  (with-services (map service (range n))))
 
 (def names
   "Names that would do harm where they are not escaped."

@@ -40,19 +40,23 @@ function virtual(pane, rowHeight, draw) {
   };
 }
 
-const unpacked = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
+function unpacked(base64) {
+  const text = atob(base64), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
 
 // The spans as columns: see poz.view.page.spans. Sizes of those with others inside add up.
 function spansOf(packed) {
-  const rows = [];
-  for (let n = 0, shift = 0, i = 0; i < packed.length; i++) {
+  let numbers = 0;
+  for (const b of packed) if (b < 128) numbers++;
+  const count = numbers / 5, columns = [0, 1, 2, 3, 4].map(() => new Int32Array(count));
+  for (let i = 0, k = 0, n = 0, shift = 0; i < packed.length; i++) {
     n |= (packed[i] & 127) << shift;
     shift += 7;
-    if (packed[i] < 128) { rows.push(n); n = shift = 0; }
+    if (packed[i] < 128) { columns[k % 5][(k - k % 5) / 5] = n; k++; n = shift = 0; }
   }
-  const count = rows.length / 5, column = k => Int32Array.from({ length: count }, (_, i) => rows[5 * i + k]);
-  const [depths, sizes, names, values, docs] = [0, 1, 2, 3, 4].map(column), ats = new Int32Array(count);
-  const stack = [];
+  const [depths, sizes, names, values, docs] = columns, ats = new Int32Array(count), stack = [];
   for (let i = 0, at = 0; i <= count; i++) {
     while (stack.length > (i < count ? depths[i] : 0)) { const p = stack.pop(); sizes[p] = at - ats[p]; }
     if (i < count) { ats[i] = at; at += sizes[i]; stack.push(i); }
@@ -73,23 +77,18 @@ function explore(data) {
 
   // The tree's shape: whose child each span is, and where what is inside it ends.
   const parent = new Int32Array(count).fill(-1), end = new Int32Array(count), open = new Uint8Array(count);
-  const leaves = [], place = new Int32Array(count), within = new Int32Array(count);
-  const stack = [], siblings = new Map();
+  const leaves = [], stack = [], place = new Int32Array(count), siblings = new Int32Array(count + 1);
   for (let i = 0; i <= count; i++) {
     const d = i < count ? depth(i) : 0;
     while (stack.length > d) end[stack.pop()] = i;
     if (i < count) {
       if (d) parent[i] = stack[d - 1];
       stack.push(i);
-      place[i] = (siblings.get(parent[i]) || 0) + 1;
-      siblings.set(parent[i], place[i]);
+      place[i] = ++siblings[parent[i] + 1];
     }
   }
   const inner = i => end[i] > i + 1;
-  for (let i = 0; i < count; i++) {
-    within[i] = siblings.get(parent[i]);
-    if (!inner(i) && size(i) > 0) leaves.push(i);
-  }
+  for (let i = 0; i < count; i++) if (!inner(i) && size(i) > 0) leaves.push(i);
   const leafAt = b => {
     let low = 0, high = leaves.length - 1;
     while (low < high) {
@@ -109,6 +108,12 @@ function explore(data) {
   // What is lit up: `cursor` stays, `hovered` goes with the pointer.
   let cursor = -1, hovered = -1, visible = [];
   const active = () => hovered >= 0 ? hovered : cursor;
+  // The row of the tree that stands for a span: that of what it is folded into, if anything.
+  const standing = i => {
+    let row = i;
+    for (let p = i < 0 ? -1 : parent[i]; p >= 0; p = parent[p]) if (!open[p]) row = p;
+    return row;
+  };
   const path = i => i < 0 ? "" : (parent[i] >= 0 ? path(parent[i]) + " › " : "") + name(i);
 
   const treeRow = n => {
@@ -118,11 +123,11 @@ function explore(data) {
     row.setAttribute("role", "treeitem");
     row.setAttribute("aria-level", depth(i) + 1);
     row.setAttribute("aria-posinset", place[i]);
-    row.setAttribute("aria-setsize", within[i]);
+    row.setAttribute("aria-setsize", siblings[parent[i] + 1]);
     row.setAttribute("aria-selected", i === cursor);
     if (inner(i)) row.setAttribute("aria-expanded", open[i] === 1);
     row.classList.add(`depth-${Math.min(depth(i), 8)}`);
-    row.classList.toggle("on", i === active());
+    row.classList.toggle("on", i === standing(active()));
     row.classList.toggle("fault", i === faulty);
     row.append(element("span", "twist", inner(i) ? (open[i] ? "▾" : "▸") : ""), element("span", "name", name(i)));
     const shown = i === faulty ? `✕ ${error.message}` : value(i);
@@ -158,7 +163,8 @@ function explore(data) {
 
   const light = () => {
     const i = active();
-    for (const row of treeList.view.children) row.classList.toggle("on", Number(row.dataset.span) === i);
+    const row = standing(i);
+    for (const r of treeList.view.children) r.classList.toggle("on", Number(r.dataset.span) === row);
     const from = i < 0 ? 0 : at(i), to = i < 0 ? 0 : from + size(i);
     for (const c of hexList.view.querySelectorAll(".byte")) {
       const b = Number(c.dataset.byte);
@@ -217,8 +223,14 @@ function explore(data) {
   const onKeys = (pane, keys) => pane.addEventListener("keydown", e => {
     if (keys[e.key] && !e.ctrlKey && !e.altKey && !e.metaKey) { e.preventDefault(); keys[e.key](Math.max(cursor, 0)); }
   });
-  const onHover = (pane, find) => {
-    pane.addEventListener("pointerover", e => { const i = find(e.target); if (i >= 0) { hovered = i; light(); } });
+  const onHover = (pane, find, reveal) => {
+    pane.addEventListener("pointerover", e => {
+      const i = find(e.target);
+      if (i < 0 || i === hovered) return;
+      hovered = i;
+      reveal(i);
+      light();
+    });
     pane.addEventListener("pointerleave", () => { hovered = -1; light(); });
   };
   const treeSpan = target => { const row = target.closest("[data-span]"); return row ? Number(row.dataset.span) : -1; };
@@ -226,8 +238,8 @@ function explore(data) {
 
   onKeys(tree, treeKeys);
   onKeys(hex, hexKeys);
-  onHover(tree, treeSpan);
-  onHover(hex, hexSpan);
+  onHover(tree, treeSpan, i => hexList.reveal(Math.floor(at(i) / perRow)));
+  onHover(hex, hexSpan, i => treeList.reveal(visible.indexOf(standing(i))));
   tree.addEventListener("focus", () => { if (cursor < 0) choose(0, { inHex: false }); });
   hex.addEventListener("focus", () => { if (cursor < 0) choose(leaves[0] ?? -1); });
   tree.addEventListener("click", e => {

@@ -184,10 +184,17 @@
     [:p {:class "broken" :role "alert"} [:span {:class "sign" :aria-hidden "true"} "✕"]
      " A fork: two revisions with one parent. A security event, whatever else holds."]))
 
+(defn- navigation
+  "Links to those of the `parts` that are sections with a title."
+  [parts]
+  [:nav {:aria-label "On this page"}
+   (for [[tag {:keys [id]} [_ title]] parts :when (and (= :section tag) id)]
+     [:a {:href (str "#" id)} title])])
+
 (defn- record-parts [{:keys [record verdict] :as facts}]
   (if (error/anomaly? record)
     [(bytes-part facts)]
-    [(fork-note facts) (verdict/warnings verdict) (verdict/steps record verdict) (figures-part facts)
+    [(verdict/warnings verdict) (verdict/steps record verdict) (figures-part facts)
      (powers/matrix record) (powers/simulator record (:powers facts)) (bytes-part facts) (words-part facts)]))
 
 ;; ## The document
@@ -238,17 +245,20 @@
   "The HTML of the `facts` of a file that its reader knows as `title`. Options: `:assets`, the
   texts of `asset-names`; `:form`, where a form to open other files sends them, if anywhere."
   [title {:keys [trace record verdict] :as facts} {:keys [form] :as options}]
-  (document (str (text/escape title) " – POZ record")
-    (list
-      [:header
-       (when form (open-form form))
-       [:h1 (html/foreign title)]
-       (verdict/banner verdict)
-       (record-part facts)]
-      [:main (record-parts facts)]
-      (data-element "spans" (spans/pack trace))
-      (when-not (error/anomaly? record) (data-element "powers" (powers/data record (:powers facts)))))
-    options))
+  (let [parts (record-parts facts)]
+    (document (str (text/escape title) " – POZ record")
+      (list
+        [:header
+         (when form (open-form form))
+         [:h1 (html/foreign title)]
+         (verdict/banner verdict)
+         (when-not (error/anomaly? record) (fork-note facts))
+         (record-part facts)
+         (navigation parts)]
+        [:main parts]
+        (data-element "spans" (spans/pack trace))
+        (when-not (error/anomaly? record) (data-element "powers" (powers/data record (:powers facts)))))
+      options)))
 
 (defn empty-page
   "The HTML of a page that shows no file yet, and after a failure `why`. Options as for `page`."

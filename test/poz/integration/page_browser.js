@@ -59,8 +59,14 @@ async function hover(page) {
   const bytes = await lit(page), said = await text(page, "#said");
   await page.hover("#hex .byte[data-byte='4']");
   const row = await text(page, "#tree .row.on .name");
+  // what is out of sight comes into sight, or what it is folded into
+  await page.$eval("#hex", hex => { hex.scrollTop = hex.scrollHeight; });
+  await page.waitForSelector("#hex .byte[data-byte='3120']");
+  await page.hover("#hex .byte[data-byte='3120']");
+  const folded = await text(page, "#tree .row.on .name"), inside = await text(page, "#said strong");
   await page.hover("h1");
-  return { bytes, said, row, after: await lit(page) };
+  const after = await lit(page);
+  return { bytes, said, row, folded, inside, after };
 }
 
 async function tabTo(page, id) {

@@ -46,7 +46,7 @@
 
 (defn- base64 [b] (bytes/->base64 b))
 
-(def ^:private large "One MiB of services." (delay (shown/entries 25600)))
+(def ^:private large "One MiB of services." (delay (shown/entries 12000)))
 
 (defn- config [url at]
   {:playwright (str (or (System/getenv "POZ_BROWSER") (at "nowhere")) "/node_modules/playwright-core")
@@ -116,10 +116,11 @@
   (is (some #(str/includes? % "at offset 133") (:alerts (looked :broken)))))
 
 (deftest either-side-lights-the-other-up
-  (let [{:keys [bytes said row after]} (:hover @found)]
+  (let [{:keys [bytes said row folded inside after]} (:hover @found)]
     (is (= "00 00 0c 34" bytes))
     (is (str/includes? said "Header › size"))
     (is (= "size" row))
+    (is (str/starts-with? inside (str "Service Zone › " folded " › ")) "where that is folded, what it is in")
     (is (= "" after) "and goes out again")))
 
 (deftest the-keyboard-is-enough

@@ -26,12 +26,11 @@
 (defn- why-withheld
   "In words why the top-level span is not to be shown, or nil."
   [{:keys [key]}]
-  (let [{:keys [name private]} (record/section-by-key key)]
-    (cond
-      private (str name ": private, not in this page")
-      (int? key) "not known here, not in this page"
-      (= :unread key) "not looked at, not in this page"
-      (= :trailing key) "more bytes than there should be, not in this page")))
+  (cond
+    (:private (record/section-by-key key)) "private, not in this page"
+    (int? key) "not known here, not in this page"
+    (= :unread key) "not in this page"
+    (= :trailing key) "more bytes than there should be, not in this page"))
 
 (defn withheld
   "`[[start end] …]` of the bytes of a `trace` (`poz.record.trace`) that no page shows."
@@ -78,6 +77,7 @@
   (cond
     (#{:length :count :present} key) (dump/frame-text span)
     (and (bytes/bytes? value) (not= :raw kind)) (if (zero? (count value)) "no bytes" -1)
+    (= :literal kind) -1
     :else (dump/value-text trace span)))
 
 (defn- says

@@ -34,10 +34,10 @@
 
 (defn banner
   "The outcome of the whole, in words."
-  [{:keys [outcome error]}]
+  [{:keys [outcome error problems]}]
   [:div {:class (str "banner " (kinds outcome))}
    [:p {:class "outcome"} (badge outcome)]
-   [:p (sentences outcome)]
+   [:p (if (contains? problems :chain/draft) "A draft, not a record yet: it is to be signed and applied." (sentences outcome))]
    (when error
      [:p {:class "why"} (text/escape (:message error)) " " [:code (error/code (:poz/error error))]])])
 

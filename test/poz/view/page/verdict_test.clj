@@ -27,6 +27,7 @@
 (deftest what-does-not-hold-is-unfolded
   (let [[r v] (judged (shown/golden "draft")) text (html/text (verdict/steps r v))]
     (is (= :invalid (:outcome v)))
+    (is (str/includes? (html/text (verdict/banner v)) "A draft, not a record yet"))
     (is (re-find #"<details class=\"part\" open><summary>Revision" text))
     (is (str/includes? text "this is a draft, not a record <code>chain/draft</code>")))
   (is (nil? (verdict/steps nil (second (judged @shown/broken)))) "no record, no steps"))
