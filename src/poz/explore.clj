@@ -99,7 +99,7 @@
       (try
         (send! exchange options
           (try (handle (request exchange) options)
-               (catch RuntimeException e (response 500 (str "A defect in poz: " (ex-message e) "\n")))))
+               (catch RuntimeException e (response 500 (str "A defect in poz: " (class e) "\n")))))
         (finally (.close exchange))))))
 
 (defn start

@@ -16,6 +16,7 @@
    [poz.vectors :as vectors]
    [poz.verdicts :as v]
    [poz.view.page :as page]
+   [poz.view.page.spans :as spans]
    [poz.zone :as zone]))
 
 (set! *warn-on-reflection* true)
@@ -86,15 +87,22 @@
 
 (def ^:private phrase "correct horse")
 
+(defn- holder-with [more]
+  (let [labels ["shown 0" "shown 1"]
+        record (merge (v/genesis labels [[1 0 100] [2 1 100]] [[:service 0 100 100]] [0]) more)]
+    (record/encode
+      (keyring/seal (assoc record :key-names [{:key 0 :name "Grandmother's kitchen phone"}])
+        {0 (v/secret "shown 0")} (keyring/passphrase phrase)
+        {:random (cli/random "shown") :memory-kib 8192 :passes 1 :lanes 1}))))
+
 (def holder
   "A holder's file: private keys, sealed, and names of keys."
-  (delay
-    (let [labels ["shown 0" "shown 1"]
-          record (v/genesis labels [[1 0 100] [2 1 100]] [[:service 0 100 100]] [0])]
-      (record/encode
-        (keyring/seal (assoc record :key-names [{:key 0 :name "Grandmother's kitchen phone"}])
-          {0 (v/secret "shown 0")} (keyring/passphrase phrase)
-          {:random (cli/random "shown") :memory-kib 8192 :passes 1 :lanes 1})))))
+  (delay (holder-with {})))
+
+(defn too-large
+  "A holder's file with more bytes than a page tells one by one."
+  []
+  (holder-with {:unknown-sections (sorted-map 0x7000 (bytes/zeros spans/most-traced))}))
 
 (defn secrets
   "The byte strings of `holder` that must not get into a page."

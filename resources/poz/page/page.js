@@ -68,7 +68,8 @@ function explore(data) {
   const ROW = 24;
   const tree = byId("tree"), hex = byId("hex"), said = byId("said");
   const { words, error, withheld } = data;
-  const bytes = unpacked(data.bytes), { count, depths, ats, sizes, names, values, docs } = spansOf(unpacked(data.spans));
+  const bytes = new Uint8Array(data.size), { count, depths, ats, sizes, names, values, docs } = spansOf(unpacked(data.spans));
+  bytes.set(unpacked(data.bytes));
   const depth = i => depths[i], at = i => ats[i], size = i => sizes[i], name = i => words[names[i]], doc = i => words[docs[i]];
   const hidden = b => withheld.some(([from, to]) => from <= b && b < to);
   const hexOf = (from, n) => Array.from(bytes.subarray(from, from + n), b => b.toString(16).padStart(2, "0")).join("");

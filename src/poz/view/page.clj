@@ -18,7 +18,6 @@
    [poz.master.chain :as chain]
    [poz.record :as record]
    [poz.record.text :as record-text]
-   [poz.record.trace :as trace]
    [poz.signing :as signing]
    [poz.simulate :as simulate]
    [poz.time :as time]
@@ -65,7 +64,7 @@
   providers. Two records in one text (evidence of a fork) are a file and another."
   [b others now]
   (let [[own & more] (files b)
-        {:keys [value] :as trace} (trace/trace own)
+        {:keys [value] :as trace} (spans/traced own)
         record (public (or value (spans/shown-error trace)))
         beside (map (comp public record/parse) (concat more (mapcat files others)))
         same? #(= (record/original-hash record) (record/original-hash %))
@@ -121,11 +120,10 @@
     (for [{:keys [title words figure]} (figures facts)]
       [:figure [:figcaption [:h3 title] [:p words]] (svg/inline figure)])]])
 
-(defn- sections-of [{:keys [spans]}]
-  (set (keep (fn [{:keys [key]}] (record/section-by-key key)) spans)))
-
-(defn- private-note [trace]
-  (when-let [names (seq (map :name (filter :private (sections-of trace))))]
+(defn- private-note [{:keys [spans value]}]
+  (when-let [names (seq (for [k (into (set (map :key spans)) (keys value))
+                              :let [{:keys [name private]} (record/section-by-key k)] :when private]
+                          name))]
     [:p {:class "note"} (str "The file has private sections (" (str/join ", " (sort names))
                           "). They are not in this page.")]))
 
@@ -133,9 +131,13 @@
   (when-let [{:keys [message]} (or error (spans/shown-error trace))]
     [:p {:class "broken" :role "alert"} [:span {:class "sign" :aria-hidden "true"} "✕"] " " (text/escape message)]))
 
+(defn- size-note [{b :bytes}]
+  (when (< (long spans/most-traced) (count b))
+    [:p {:class "note"} (str "The file has more than " spans/most-traced " bytes, too many to be told one by one.")]))
+
 (defn- dumped [{:keys [trace]}]
   (let [b (spans/shown-bytes trace)]
-    (if (and (<= (count b) (long most-dumped)) (empty? (spans/withheld trace)))
+    (if (and (empty? (spans/withheld trace)) (<= (count b) (long most-dumped)))
       [:pre {:class "dump" :tabindex 0} (str/join "\n" (dump/dump b))]
       [:p "The bytes are shown by a script; poz dump shows them without one."])))
 
@@ -144,6 +146,7 @@
    [:h2 "Every byte"]
    [:p {:class "lead"} "What each is, and where. Point at one side, or walk it with the arrow keys, and the other follows."]
    (private-note trace)
+   (size-note trace)
    (bytes-note facts)
    [:div {:id "bytes" :hidden true}
     [:div {:id "tree" :role "tree" :tabindex 0 :aria-label "Fields of the file"}]

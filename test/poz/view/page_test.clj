@@ -124,6 +124,14 @@
     (testing "in text form too"
       (is (every? #(hidden? (shown-page (bytes/utf8 (record/armor @shown/holder))) %) (shown/secrets))))))
 
+(deftest what-is-too-large-is-judged-and-not-told-byte-by-byte
+  (let [text (shown-page (shown/too-large))]
+    (is (str/includes? text "too many to be told one by one"))
+    (is (str/includes? text "Key Names, Private Key Map"))
+    (is (contains? (ids text) "ownership"))
+    (is (every? #(hidden? text %) (shown/secrets)))
+    (is (< (count text) 100000))))
+
 (defspec no-damage-makes-a-page-fail 40
   (prop/for-all [b (damage/damage-generator @shown/all-zones)]
     (str/includes? (shown-page b) "<main>")))

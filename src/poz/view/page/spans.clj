@@ -5,7 +5,8 @@
   A *span* is five numbers of `:spans`, in the order of the tree, parents first: its depth, its
   size (0 where it has others inside, which lie one after another without gap), and places in
   `:words` of its name, of what it says plus one (or 0: its bytes in hex) and of its doc. A
-  number is seven bits a byte, all in base64. `:bytes` are all bytes in base64, but those that must not leave their holder are
+  number is seven bits a byte, all in base64. `:bytes` are the bytes in base64, up to
+  the last that is shown; those that must not leave their holder are
   zero, and no span tells of them more than where they are: private sections, sections that
   nobody here knows, and what lies behind a fault. `:withheld` are those ranges."
   (:require
@@ -13,6 +14,7 @@
    [poz.bytes :as bytes]
    [poz.error :as error]
    [poz.record :as record]
+   [poz.record.trace :as trace]
    [poz.view.dump :as dump]
    [poz.view.text :as text])
   (:import
@@ -32,6 +34,22 @@
     (= :unread key) "not in this page"
     (= :trailing key) "more bytes than there should be, not in this page"))
 
+(def most-traced
+  "The greatest file whose bytes a page tells one by one: a tree of spans takes some hundred
+  times the memory of its bytes."
+  (* 4 1024 1024))
+
+(defn traced
+  "The file in the byte string `b` as `poz.record.trace/trace` gives it; of one that is too large
+  for that, what it decodes to, and all of it as not looked at."
+  [b]
+  (let [file (record/dearmor b)]
+    (if (or (error/anomaly? file) (<= (count file) (long most-traced)))
+      (trace/trace b)
+      (let [r (record/decode file)]
+        (assoc (if (error/anomaly? r) {:error r} {:value r})
+          :bytes file :spans [{:key :unread :kind :raw :at 0 :size (count file)}])))))
+
 (defn withheld
   "`[[start end] …]` of the bytes of a `trace` (`poz.record.trace`) that no page shows."
   [{:keys [spans]}]
@@ -39,12 +57,13 @@
     [at (+ (long at) (long size))]))
 
 (defn shown-bytes
-  "The bytes of the `trace`, zero where they are withheld."
+  "The bytes of the `trace` up to the last that is shown, zero where they are withheld."
   [{b :bytes :as trace}]
-  (let [array (bytes/->array b)]
-    (doseq [[start end] (withheld trace)]
+  (let [array (bytes/->array b) ranges (withheld trace)
+        shown (reduce (fn [n [start end]] (if (= n end) start n)) (count b) (reverse ranges))]
+    (doseq [[start end] ranges]
       (Arrays/fill ^bytes array (int start) (int end) (byte 0)))
-    (bytes/wrap array)))
+    (bytes/slice (bytes/wrap array) 0 shown)))
 
 (defn shown-error
   "The `:error` of the `trace`, without what was found where that is withheld."
@@ -148,7 +167,7 @@
   (.encodeToString (Base64/getEncoder) array))
 
 (defn pack
-  "The `trace` of a file as `{:bytes :withheld :words :spans}`, and `:error`, `{:at :message}`,
+  "The `trace` of a file as `{:size :bytes :withheld :words :spans}`, and `:error`, `{:at :message}`,
   of a broken one."
   [{:keys [spans] :as trace}]
   (let [words (ArrayList.) out (StringBuilder.)
@@ -156,6 +175,7 @@
         pack! (packer trace place (cached (comp place span-name)) out)
         {:keys [at message] :as error} (shown-error trace)]
     (run! #(pack! (withdrawn (section-types %)) 0) spans)
-    (cond-> {:bytes (base64 (bytes/->array (shown-bytes trace))) :withheld (vec (withheld trace))
+    (cond-> {:size (count (:bytes trace))
+             :bytes (base64 (bytes/->array (shown-bytes trace))) :withheld (vec (withheld trace))
              :words (vec words) :spans (base64 (.getBytes (str out) StandardCharsets/ISO_8859_1))}
       error (assoc :error {:at at :message message}))))

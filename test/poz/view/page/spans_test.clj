@@ -88,6 +88,12 @@
       (or (not-any? #(= (:code (record/section-by-key :key-names)) (:type %)) (:value toc))
         (not (str/includes? (pr-str (:words found)) "Grandmother"))))))
 
+(deftest the-shown-bytes-end-with-the-last-that-is-shown
+  (let [size #(count (unpacked (:bytes (packed %))))]
+    (is (= 168 (size @shown/broken)))
+    (is (= 3 (size (bytes/utf8 "nothing of a record"))) "what should be the magic")
+    (is (= (count @shown/broken) (:size (packed @shown/broken))))))
+
 (deftest agrees-with-the-trace
   (let [traced (trace/trace @shown/all-zones)
         leaves (mapcat codec-spans/leaves (:spans traced))]
