@@ -182,7 +182,7 @@ function explore(data) {
     treeList.resize(visible.length);
   };
   const choose = (i, { inTree = true, inHex = true } = {}) => {
-    if (i < 0) return;
+    if (!(i >= 0)) return;
     let folded = false;
     for (let p = parent[i]; p >= 0; p = parent[p]) if (!open[p]) { open[p] = 1; folded = true; }
     cursor = i;
@@ -227,7 +227,7 @@ function explore(data) {
   const onHover = (pane, find, reveal) => {
     pane.addEventListener("pointerover", e => {
       const i = find(e.target);
-      if (i < 0 || i === hovered) return;
+      if (!(i >= 0) || i === hovered) return;
       hovered = i;
       reveal(i);
       light();
@@ -242,7 +242,7 @@ function explore(data) {
   onHover(tree, treeSpan, i => hexList.reveal(Math.floor(at(i) / perRow)));
   onHover(hex, hexSpan, i => treeList.reveal(visible.indexOf(standing(i))));
   tree.addEventListener("focus", () => { if (cursor < 0) choose(0, { inHex: false }); });
-  hex.addEventListener("focus", () => { if (cursor < 0) choose(leaves[0] ?? -1); });
+  hex.addEventListener("focus", () => { if (cursor < 0) choose(leaves[0]); });
   tree.addEventListener("click", e => {
     const i = treeSpan(e.target);
     if (i < 0) return;

@@ -137,13 +137,14 @@ const colors = page => page.evaluate(() => {
 (async () => {
   const browser = await chromium.launchPersistentContext(config.profile,
     { executablePath: config.chromium, headless: true, args: flags, viewport: { width: 1280, height: 900 } });
+  browser.setDefaultTimeout(90000);
   await watched(browser);
   const page = await browser.newPage();
 
   await page.goto(config.url);
   found.empty = await text(page, "h1");
   found.looks = {};
-  for (const names of [["valid", "provider"], ["broken"], ["fork", "copy"], ["entries"], ["hostile"], ["holder"], ["large"]]) {
+  for (const names of [["valid", "provider"], ["broken"], ["fork", "copy"], ["entries"], ["hostile"], ["holder"], ["empty"], ["large"]]) {
     const ms = await drop(page, ...names);
     found.looks[names[0]] = { ...await look(page), ms };
     if (names[0] === "valid") {
@@ -151,6 +152,10 @@ const colors = page => page.evaluate(() => {
       found.keys = await keys(page);
     }
     if (names[0] === "broken") found.fault = { bytes: await texts(page, "#hex .byte.fault"), row: await text(page, "#tree .row.fault") };
+    if (names[0] === "empty") {
+      await page.focus("#hex");
+      await page.keyboard.press("ArrowRight");
+    }
     if (names[0] === "large") {
       await page.focus("#tree");
       await page.keyboard.press("End");
