@@ -28,6 +28,7 @@
   '[[poz.cli.tour "tour"]
     [poz.cli.make "new"]
     [poz.cli.inspect "show" "dump" "verify" "keys"]
+    [poz.cli.view "view" "explore"]
     [poz.cli.convert "public" "armor" "dearmor"]
     [poz.cli.master "draft" "delegate" "history"]
     [poz.cli.ceremony "sign" "merge" "status" "apply"]

@@ -24,14 +24,15 @@
    ["store" '[poz.store poz.store.*]]
    ["net" '[poz.wire poz.wire.* poz.pow poz.authority poz.authority.* poz.net poz.net.* poz.client poz.client.*
             poz.mirror poz.mirror.* poz.discover poz.discover.* poz.kit poz.kit.*]]
-   ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.nav poz.tap poz.ring poz.api poz.kit.program]]])
+   ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.nav poz.tap poz.explore poz.ring poz.api poz.kit.program]]])
 
 (def ^:private may-touch
   "What a namespace needs to have effects, and the namespaces (or files of data) that may."
   {#"\bSecureRandom\b" '#{poz.crypto poz.crypto.bouncy-castle} ; the second a fixed one, for a test vector's rnd
    #"currentTimeMillis|nanoTime|Instant/now|Clock/system" '#{poz.main poz.system poz.client.attempt} ; the last: how long it has been
    #"java\.io\b(?!\.Writer| Writer)|\(java\.io [^W]|java\.nio\.file|clojure\.java\.io|\b(?:slurp|spit)\b" '#{poz.main poz.cli.files poz.api poz.store.sqlite poz.kit.program}
-   #"java\.net\b|java\.nio\.channels\.Socket" '#{poz.net.client poz.net.pipeline poz.net.server}
+   #"java\.net\b|java\.nio\.channels\.Socket" '#{poz.net.client poz.net.pipeline poz.net.server poz.explore}
+   #"com\.sun\.net" '#{poz.explore}
    #"io\.netty" '#{poz.net.channel poz.net.client poz.net.epoll poz.net.pipeline poz.net.server poz.net.sweep poz.net.transport}
    #"System/(?:getenv|getProperty|exit|in|out|err)\b" '#{poz.main poz.crypto}
    #"\((?:println|prn|print|printf|pprint|newline)[ )]" '#{}})

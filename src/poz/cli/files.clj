@@ -1,10 +1,12 @@
 (ns poz.cli.files
-  "Files and streams for the command line. `-` is standard input or output.
+  "Files and streams for the command line. `-` is standard input or output. `resource` is what
+  the program brings along.
 
   What is read is bounded. What is written is written whole or not at all: a temporary
   file beside the target, synced, then moved; it never replaces another file unless
   told to, and a file with private keys is readable by its owner only."
   (:require
+   [clojure.java.io :as io]
    [poz.bytes :as bytes]
    [poz.error :as error]
    [poz.format :as format])
@@ -96,6 +98,12 @@
       (Files/delete tmp)
       (catch UnsupportedOperationException _
         (Files/move tmp target (make-array CopyOption 0))))))
+
+(defn resource
+  "The text of the file `path` that the program brings along."
+  [path]
+  (slurp (or (io/resource path) (throw (IllegalStateException. (str "There is no " path " beside the program."))))
+    :encoding "UTF-8"))
 
 (defn exists?
   "True if there is something at the path `file`."

@@ -30,7 +30,9 @@
 (defn- number-at [b {:keys [at size]}]
   (reduce (fn [n i] (+ (* 256 (long n)) (long (nth b i)))) 0 (range at (+ (long at) (long size)))))
 
-(defn- bytes-text [{:keys [full]} v]
+(defn bytes-text
+  "The byte string `v` in hex; of a long one the first bytes, unless the context is `:full`."
+  [{:keys [full]} v]
   (let [n (count v)]
     (cond
       (zero? n) "no bytes"
@@ -43,8 +45,8 @@
 (defn- section-code [code]
   (format "0x%04x" code))
 
-(defn- value-text
-  "What the value of a leaf is, in words, or nil."
+(defn value-text
+  "What the value of a leaf is, in words, or nil. The context has the `:bytes` of the file."
   [{:keys [bytes] :as context} {:keys [kind name value section-type] :as span}]
   (cond
     (nil? value) nil
@@ -58,7 +60,7 @@
 (defn- counted [n thing]
   (str n " " thing (when-not (= 1 n) "s")))
 
-(defn- frame-text
+(defn frame-text
   "What a length, a count or a presence byte says, in words, or nil."
   [{:keys [key value]}]
   (when value

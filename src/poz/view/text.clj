@@ -60,10 +60,16 @@
 (defn- escaped [^long c]
   (if (= 0x5c c) "\\\\" (str "\\u{" (->hex c) "}")))
 
-(defn escape
-  "`s` with every code point that must not reach a terminal as `\\u{…}`, a backslash
-  doubled: what is shown can be told from what was there."
-  ^String [^String s]
+(defn- plain?
+  "True if all of `s` is printable ASCII and none a backslash: nothing to escape."
+  [^String s]
+  (let [end (.length s)]
+    (loop [i 0]
+      (cond (= i end) true
+            (let [c (int (.charAt s i))] (and (<= 0x20 c) (<= c 0x7e) (not (== 0x5c c)))) (recur (inc i))
+            :else false))))
+
+(defn- escape-each ^String [^String s]
   (let [out (StringBuilder.)]
     (reduce (fn [marks c]
               (let [marks (if (mark? c) (inc (long marks)) 0)
@@ -74,6 +80,12 @@
                 marks))
       0 (code-points s))
     (str out)))
+
+(defn escape
+  "`s` with every code point that must not reach a terminal as `\\u{…}`, a backslash
+  doubled: what is shown can be told from what was there."
+  ^String [^String s]
+  (if (plain? s) s (escape-each s)))
 
 (defn quoted
   "`s` between double quotes, escaped."
