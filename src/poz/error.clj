@@ -133,6 +133,9 @@
    :discover/address {:anomaly :refused :doc "the domain has an address that is none of the public network's" :fix "Check the domain; --allow-private where that is meant."}
    :discover/too-large {:anomaly :malformed :doc "the well-known file is above the limit" :fix "The domain's owner has to mend it."}
    :discover/well-known {:anomaly :malformed :doc "the well-known file is not as it must be" :fix "The domain's owner has to mend it."}
+   :pins/other-record {:anomaly :conflict :doc "another record than the one remembered under that name" :fix "A security event, unless the name has a new owner: find out, then say --forget."}
+   :pins/absent {:anomaly :unknown :doc "nothing is remembered under that name" :fix "Look it up once with a network."}
+   :pins/unreadable {:anomaly :unknown :doc "what is remembered cannot be read or written" :fix "Check the folder and its permissions; else bring a copy back."}
    :net/unreachable {:anomaly :unreachable :doc "no connection to the server" :fix "Check host and port, and whether it runs."}
    :net/timeout {:anomaly :unreachable :doc "no answer in time" :fix "Ask again later, or give it more time."}
    :net/closed {:anomaly :unreachable :doc "the server closed the connection without an answer" :fix "Check the server's key, and which port was meant; else ask again later."}
