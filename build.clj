@@ -48,7 +48,7 @@
   [_]
   (let [file "target/poz.jar"]
     (start-afresh)
-    (b/compile-clj {:basis @basis :class-dir classes :ns-compile '[poz.main]})
+    (b/compile-clj {:basis @basis :class-dir classes :ns-compile '[poz.main poz.client.lookup]})
     (b/uber {:class-dir classes :uber-file file :basis @basis :main 'poz.main
              ;; Bouncy Castle has classes per Java version, Conscrypt a native library
              :manifest {"Multi-Release" "true" "Enable-Native-Access" "ALL-UNNAMED"}})

@@ -12,6 +12,7 @@
    [poz.cli.insight :as insight]
    [poz.cli.inspect :as inspect]
    [poz.cli.json :as json]
+   [poz.cli.lookup :as lookup]
    [poz.cli.make :as make]
    [poz.cli.master :as master]
    [poz.cli.operator :as operator]
@@ -39,7 +40,7 @@
   "Every command, in the order of `poz --help`."
   (vec (concat tour/commands make/commands inspect/commands convert/commands
          master/commands ceremony/commands zones/commands identities/commands
-         query/commands submit/commands serve/commands operator/commands insight/commands)))
+         lookup/commands query/commands submit/commands serve/commands operator/commands insight/commands)))
 
 (def ^:private by-name
   (into {} (map (juxt :name identity)) commands))
@@ -68,9 +69,10 @@
   (cond-> {:host (:host server) :port (:port server) :error (error/code error) :message message}
     problem (assoc :problem problem)))
 
-(defn- failure-json [{:poz/keys [anomaly error] :keys [message at path file failures] :as a}]
+(defn- failure-json [{:poz/keys [anomaly error] :keys [message at path file failures details] :as a}]
   (cond-> (merge {:error (error/code error) :category anomaly :message message}
-            (select-keys a [:problem :held]))
+            (select-keys a [:problem :held])
+            details)
     (seq failures) (assoc :servers (map server-failure failures))
     at (assoc :at at)
     (seq path) (assoc :path path)
@@ -80,7 +82,8 @@
 (defn- report-failure! [a json? {:keys [stdout stderr]}]
   (if json?
     (say! stdout [(json/line (failure-json a))])
-    (say! stderr (cons (str "poz: " (text/escape (:message a)))
+    (say! stderr (concat (:notes a)
+                   [(str "poz: " (text/escape (:message a)))]
                    (when-let [fix (error/fix a)] [(str "     " fix)]))))
   (support/exit-code a))
 
@@ -155,9 +158,16 @@
    :until-told until-told
    :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})
 
+(defn- quiet!
+  "Has SLF4J, by which dnsjava logs, not complain to standard error where nobody writes a log."
+  []
+  (when-not (System/getProperty "slf4j.internal.verbosity")
+    (System/setProperty "slf4j.internal.verbosity" "ERROR")))
+
 (defn -main
   "The command line. Ends the process with the exit code."
   [& args]
+  (quiet!)
   (let [code (try (run args (environment))
                   (catch Throwable t
                     (report-failure! (error/anomaly :fault/internal {:message (str "a defect: " t)})

@@ -20,6 +20,11 @@
 
 ;; ## Who is asked
 
+(def root-anchors
+  "The keys of the root of DNS that IANA has published, KSK-2017 and KSK-2024, as DS records."
+  (str ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n"
+    ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16\n"))
+
 (def ^:private tries "How often a server is asked before it counts as silent." 2)
 
 (defn- simple ^Resolver [{:keys [^String host port]}]
