@@ -6,6 +6,7 @@
   (:require
    [bench.codec :as codec]
    [bench.crypto :as crypto]
+   [bench.lookup :as lookup]
    [bench.net :as net]
    [bench.noise :as noise]
    [bench.store :as store]
@@ -21,6 +22,7 @@
    ["crypto" {:doc "the primitives, with each provider" :run crypto/run}]
    ["noise" {:doc "handshakes, beside the bare agreements in them" :run noise/run}]
    ["net" {:doc "lookups on 7074 and 7075, beside nginx and NSD" :run net/run}]
+   ["lookup" {:doc "a cold lookup of a user, beside its bare round trips" :run lookup/run}]
    ["store" {:doc "reads and durable writes of each store" :run store/run}]])
 
 (def ^:private help

@@ -158,16 +158,9 @@
    :until-told until-told
    :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})
 
-(defn- quiet!
-  "Has SLF4J, by which dnsjava logs, not complain to standard error where nobody writes a log."
-  []
-  (when-not (System/getProperty "slf4j.internal.verbosity")
-    (System/setProperty "slf4j.internal.verbosity" "ERROR")))
-
 (defn -main
   "The command line. Ends the process with the exit code."
   [& args]
-  (quiet!)
   (let [code (try (run args (environment))
                   (catch Throwable t
                     (report-failure! (error/anomaly :fault/internal {:message (str "a defect: " t)})
