@@ -53,14 +53,14 @@
   asks often, since connections and caches are kept with it."
   [given]
   (let [{:keys [resolver anchors trust executor deadline-ms] :as filled} (client-options/fill options (merge {:now 0} given))
-        dns (delay (dns/resolver resolver anchors deadline-ms))
-        web (delay (https/client trust executor))]
+        dns (dns/resolver resolver anchors deadline-ms)
+        web (https/client trust executor)]
     (fn [source domain ms]
       (case source
-        :txt (dns/ask-async @dns :txt (str "_poz." domain) executor)
-        :srv (dns/ask-async @dns :srv (str "_poz._tcp." domain) executor)
-        :submit-srv (dns/ask-async @dns :srv (str "_poz-submit._tcp." domain) executor)
-        :well-known (https/ask-async @web (uri-of domain filled) ms (select-keys filled [:allow-private]) executor)))))
+        :txt (dns/ask-async dns :txt (str "_poz." domain) executor)
+        :srv (dns/ask-async dns :srv (str "_poz._tcp." domain) executor)
+        :submit-srv (dns/ask-async dns :srv (str "_poz-submit._tcp." domain) executor)
+        :well-known (https/ask-async web (uri-of domain filled) ms (select-keys filled [:allow-private]) executor)))))
 
 (defn fake
   "What asks no network: `answers` are source → answer, or a function of the domain that gives one; of

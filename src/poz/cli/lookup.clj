@@ -58,17 +58,26 @@
     (or (support/first-anomaly [anchors trust])
       (cond-> {} anchors (assoc :anchors anchors) trust (assoc :trust trust)))))
 
+(defn- edge
+  "What asks the sources, or the anomaly of files that are not what they should be."
+  [{:keys [resolver well-known allow-private timeout]} files]
+  (try
+    ((the 'poz.discover/edge)
+     (cond-> files
+       resolver (assoc :resolver resolver)
+       well-known (assoc :well-known well-known)
+       allow-private (assoc :allow-private true)
+       timeout (assoc :deadline-ms (* 1000 (long timeout)))))
+    (catch IllegalArgumentException e (error/anomaly :cli/usage {:message (ex-message e)}))))
+
 (defn- source-options
   "The options of discovery that the command line makes up; or an anomaly."
-  [{:keys [resolver policy well-known allow-private] :as options} {:keys [sources] :as env}]
+  [{:keys [policy] :as options} {:keys [sources] :as env}]
   (holder/attempt-> (files options env)
-    #(cond-> (assoc % :now (support/now options env))
-       sources (assoc :ask sources)
-       resolver (assoc :resolver resolver)
+    #(or sources (edge options %))
+    #(cond-> {:ask % :now (support/now options env)}
        policy (assoc :policy policy)
-       (:require options) (assoc :require (set (:require options)))
-       well-known (assoc :well-known well-known)
-       allow-private (assoc :allow-private true))))
+       (:require options) (assoc :require (set (:require options))))))
 
 (def pins-option
   "`--pins DIR`."

@@ -8,7 +8,7 @@
    [clojure.string :as str]
    [poz.error :as error])
   (:import
-   (java.io ByteArrayInputStream)
+   (java.io ByteArrayInputStream IOException)
    (java.net InetAddress InetSocketAddress)
    (java.time Duration)
    (java.util.concurrent CompletableFuture CompletionException Executor)
@@ -33,17 +33,21 @@
 (defn- asking ^Resolver [server ms]
   (let [^ExtendedResolver r (if server (ExtendedResolver. ^"[Lorg.xbill.DNS.Resolver;" (into-array Resolver [(simple server)]))
                                 (ExtendedResolver.))]
+    (doseq [^Resolver each (.getResolvers r)]
+      (.setTimeout each (Duration/ofMillis (max 1 (quot (long ms) (long tries))))))
     (doto r
       (.setRetries (int tries))
-      (.setTimeout (Duration/ofMillis (max 1 (quot (long ms) (long tries))))))))
+      (.setTimeout (Duration/ofMillis (max 1 (long ms)))))))
 
 (defn- validating ^Resolver [^Resolver r anchors]
-  (doto (ValidatingResolver. r)
-    (.loadTrustAnchors (ByteArrayInputStream. (.getBytes ^String anchors "UTF-8")))))
+  (try (doto (ValidatingResolver. r)
+         (.loadTrustAnchors (ByteArrayInputStream. (.getBytes ^String anchors "UTF-8"))))
+       (catch IOException e (throw (IllegalArgumentException. "The trust anchors are not DS or DNSKEY records in zone-file lines." e)))))
 
 (defn resolver
   "What asks `server`, `{:host :port}`, or the servers of the system, each question for at most `ms`
-  milliseconds. With `anchors`, the text of DS or DNSKEY records of a zone file, it validates."
+  milliseconds. With `anchors`, the text of DS or DNSKEY records of a zone file, it validates. Throws
+  IllegalArgumentException where they are none."
   ^Resolver [server anchors ms]
   (cond-> (asking server ms) anchors (validating anchors)))
 

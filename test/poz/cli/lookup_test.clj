@@ -87,4 +87,7 @@
     (is (= "social.example" (:domain (first (:json (poz (txt hash) {} "discover" "social.example" "--json"))))))
     (are [exit words] (= exit (:exit (apply poz (txt hash) {} "discover" "social.example" words)))
       4 ["--policy" "both"], 4 ["--require" "well-known"], 0 ["--policy" "any" "--require" "txt"]
-      2 ["--policy" "nope"], 2 ["--require" "nope"], 2 ["--well-known" "http://a/b"], 4 ["--ca" "none.pem"], 4 ["--trust-anchor" "none"])))
+      2 ["--policy" "nope"], 2 ["--require" "nope"], 2 ["--well-known" "http://a/b"], 4 ["--ca" "none.pem"], 4 ["--trust-anchor" "none"])
+    (testing "files that are something else"
+      (are [words] (= 2 (:exit (apply poz nil {} "discover" "social.example" words)))
+        ["--ca" "README.md"] ["--trust-anchor" "README.md"]))))
