@@ -7,6 +7,7 @@
    [bench.codec :as codec]
    [bench.crypto :as crypto]
    [bench.growth :as growth]
+   [bench.lookup :as lookup]
    [bench.mirror :as mirror]
    [bench.net :as net]
    [bench.noise :as noise]
@@ -24,6 +25,7 @@
    ["noise" {:doc "handshakes, beside the bare agreements in them" :run noise/run}]
    ["net" {:doc "lookups on 7074 and 7075, beside nginx and NSD" :run net/run}]
    ["mirror" {:doc "copying an authority, beside bare verdicts; a number after it says how many records" :run mirror/run}]
+   ["lookup" {:doc "a cold lookup of a user, beside its bare round trips" :run lookup/run}]
    ["store" {:doc "reads and durable writes of each store" :run store/run}]
    ["growth" {:doc "time and memory against entries, revisions, bytes and connections, with pictures" :run growth/run}]])
 

@@ -123,6 +123,21 @@
    :answer/other-serials {:anomaly :invalid :doc "what the server says it holds is not what was submitted" :fix "Ask the server again what it holds."}
    :mirror/incomplete {:anomaly :invalid :doc "the server says that it holds what it does not give" :fix "The server is at fault: ask another, or its operator."}
    :mirror/list {:anomaly :malformed :doc "not a list of original hashes" :fix "One a line, 64 hex digits: see poz authority list."}
+   :discover/conflict {:anomaly :conflict :doc "the sources name different records" :fix "A security event: find out which of them is wrong, and trust none until then."}
+   :discover/bogus {:anomaly :conflict :doc "an answer of DNS whose DNSSEC signature does not hold" :fix "A security event, or a mistake of the domain's owner: trust nothing that DNS says until it is mended."}
+   :discover/policy {:anomaly :unknown :doc "fewer sources name the record than the policy asks for" :fix "Check the domain; else choose another policy (--policy)."}
+   :discover/unavailable {:anomaly :unknown :doc "the domain says that it has no such service" :fix "Check the domain."}
+   :discover/dns {:anomaly :unreachable :doc "DNS gives no answer" :fix "Check the domain's servers, and the resolver (--resolver)."}
+   :discover/text {:anomaly :malformed :doc "a text at _poz that is not v=poz1 h=HASH" :fix "The domain's owner has to mend it."}
+   :discover/https {:anomaly :unreachable :doc "the web server gives no answer" :fix "Ask again later."}
+   :discover/certificate {:anomaly :invalid :doc "the web server's certificate does not hold for the domain" :fix "The domain's owner has to mend it; else somebody is in between."}
+   :discover/redirect {:anomaly :refused :doc "the web server sends elsewhere than the same host" :fix "The domain's owner has to put the file there itself."}
+   :discover/address {:anomaly :refused :doc "the domain has an address that is none of the public network's" :fix "Check the domain; --allow-private where that is meant."}
+   :discover/too-large {:anomaly :malformed :doc "the well-known file is above the limit" :fix "The domain's owner has to mend it."}
+   :discover/well-known {:anomaly :malformed :doc "the well-known file is not as it must be" :fix "The domain's owner has to mend it."}
+   :pins/other-record {:anomaly :conflict :doc "another record than the one remembered under that name" :fix "A security event, unless the name has a new owner: find out, then say --forget."}
+   :pins/absent {:anomaly :unknown :doc "nothing is remembered under that name" :fix "Look it up once with a network."}
+   :pins/unreadable {:anomaly :unknown :doc "what is remembered cannot be read or written" :fix "Check the folder and its permissions; else bring a copy back."}
    :net/unreachable {:anomaly :unreachable :doc "no connection to the server" :fix "Check host and port, and whether it runs."}
    :net/timeout {:anomaly :unreachable :doc "no answer in time" :fix "Ask again later, or give it more time."}
    :net/closed {:anomaly :unreachable :doc "the server closed the connection without an answer" :fix "Check the server's key, and which port was meant; else ask again later."}

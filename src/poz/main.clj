@@ -34,6 +34,7 @@
     [poz.cli.ceremony "sign" "merge" "status" "apply"]
     [poz.cli.zones "zone list" "zone add" "zone remove" "zone deny" "zone sign-again"]
     [poz.cli.identities "request" "attest" "accept" "login challenge" "login respond" "login check"]
+    [poz.cli.lookup "lookup" "discover"]
     [poz.cli.query "query" "server status"]
     [poz.cli.submit "submit"]
     [poz.cli.serve "serve"]
@@ -84,9 +85,10 @@
   (cond-> {:host (:host server) :port (:port server) :error (error/code error) :message message}
     problem (assoc :problem problem)))
 
-(defn- failure-json [{:poz/keys [anomaly error] :keys [message at path file failures] :as a}]
+(defn- failure-json [{:poz/keys [anomaly error] :keys [message at path file failures details] :as a}]
   (cond-> (merge {:error (error/code error) :category anomaly :message message}
-            (select-keys a [:problem :held]))
+            (select-keys a [:problem :held])
+            details)
     (seq failures) (assoc :servers (map server-failure failures))
     at (assoc :at at)
     (seq path) (assoc :path path)
@@ -104,7 +106,8 @@
   ([a json? {:keys [stdout stderr] :as env} options]
    (if json?
      (say! stdout [(json/line (failure-json a))])
-     (say! stderr (concat [(str "poz: " (text/escape (:message a)))]
+     (say! stderr (concat (:notes a)
+                    [(str "poz: " (text/escape (:message a)))]
                     (fault-lines a env options)
                     (when-let [fix (error/fix a)] [(str "     " fix)]))))
    (support/exit-code a)))

@@ -41,9 +41,9 @@
   "Runs the words `args`: `:exit`, `:out` and `:err` (lines), `:bytes` (of standard output),
   `:json` (its lines parsed, where they are JSON). Options: `:in` standard input, a string
   or bytes; `:getenv` a map; `:ask` what a person answers, in turn; `:seed`; `:now`;
-  `:color`; `:until-told`, called where a server would wait, with the lines so far."
+  `:color`; `:sources`, see `poz.discover/fake`; `:until-told`, called where a server would wait, with the lines so far."
   ([args] (run args {}))
-  ([args {:keys [in getenv ask seed color until-told] at :now}]
+  ([args {:keys [in getenv ask seed color until-told sources] at :now}]
    (let [out (ByteArrayOutputStream.) err (ByteArrayOutputStream.)
          answers (atom ask)
          input (cond (nil? in) bytes/empty (string? in) (bytes/utf8 in) :else in)
@@ -53,6 +53,7 @@
                  :now (constantly (or at now))
                  :random (random (or seed "seed"))
                  :exchange net/exchange-async
+                 :sources sources
                  :sealing {:memory-kib 8192 :passes 1 :lanes 1}
                  :getenv (or getenv {})
                  :until-told #(until-told (str/split-lines (.toString out "UTF-8")))

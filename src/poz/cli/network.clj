@@ -13,7 +13,7 @@
    [poz.cli.holder :as holder]
    [poz.cli.support :as support]
    [poz.client :as client]
-   [poz.error :as error]))
+   [poz.client.candidates :as candidates]))
 
 (set! *warn-on-reflection* true)
 
@@ -69,25 +69,6 @@
     (seq mirror-servers) (assoc :mirrors mirror-servers)
     deadline (assoc :deadline-ms (* 1000 (long deadline)))))
 
-(defn- last-resort
-  "The server, to be asked after all others."
-  [server]
-  (update server :priority + 65536))
-
-(defn private-servers
-  "The servers with a Noise key that `record`, which is verified, names for the service `type`:
-  those whose host is among `named`; if there are none, the `named` hosts with their ports and
-  keys, since the record may know them by other names, and then its own. Or an anomaly."
-  [record type named]
-  (let [found (filterv :public-key (client/servers-of record type))
-        hosts (into #{} (map :host) named)
-        same (filterv (comp hosts :host) found)]
-    (cond
-      (seq same) same
-      (seq found) (into (vec (for [host hosts, server found] (assoc server :host host))) (map last-resort) found)
-      :else (error/anomaly :client/no-server
-              {:rule (str "the Service Zone names no host with a Noise key for " (str/upper-case (name type)))}))))
-
 (defn learnt-servers
   "The servers with a Noise key that the record with the original hash `hash` names, which the
   `named` servers are asked for in the open; or an anomaly."
@@ -95,7 +76,7 @@
   (holder/attempt->
     (client/query {:type :zones :subject {:hash hash} :zones [:service]} (client-options named options env))
     (fn [{:keys [record fallen]}]
-      (private-servers (cond-> record (:service fallen) (dissoc :service-zone)) type named))))
+      (candidates/private-of (cond-> record (:service fallen) (dissoc :service-zone)) type named))))
 
 ;; ## Mirrors that are remembered: a file in EDN, a list of servers with their keys in hex
 

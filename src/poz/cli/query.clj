@@ -5,9 +5,11 @@
    [poz.address :as address]
    [poz.bytes :as bytes]
    [poz.cli.holder :as holder]
+   [poz.cli.lookup :as lookup]
    [poz.cli.network :as network]
    [poz.cli.support :as support]
    [poz.client :as client]
+   [poz.client.pins :as pins]
    [poz.error :as error]
    [poz.record :as record]
    [poz.signing :as signing]
@@ -69,9 +71,15 @@
     (or (first (filter #(= hash (record/original-hash %)) given))
       (:record (client/query {:type :zones :subject {:hash hash} :zones [:identity]} options)))))
 
-(defn- query-options [{:keys [subject]} servers given held {:keys [hash superseded] :as options} env]
-  (let [base (network/client-options servers options env)]
+(defn- remembered
+  "What `pins` have of the record that is asked for, or nil."
+  [{:keys [subject]} pins {:keys [hash]}]
+  (pins/memory-of pins (or (:hash subject) (when (:domain subject) hash) (pins/hash-of pins (some-> (:handle subject) address/text)))))
+
+(defn- query-options [{:keys [subject] :as question} servers given held pins {:keys [hash superseded] :as options} env]
+  (let [base (network/client-options servers options env) memory (remembered question pins options)]
     (cond-> (assoc base :providers (provider-of given base))
+      (and memory (nil? held)) (assoc :remembered memory)
       held (assoc :held held)
       superseded (assoc :statuses #{:current :superseded})
       (and hash (:domain subject)) (assoc :expected-hash hash)
@@ -146,17 +154,18 @@
       (when (and (not (error/anomaly? found)) (seq found))
         (network/write-mirrors! mirrors found)))))
 
-(defn- asked [word question given held options env]
+(defn- asked [word question given held pins options env]
   (holder/attempt-> (chosen-servers options env)
-    (fn [servers] (client/query question (query-options question servers given held options env)))
+    (fn [servers] (client/query question (query-options question servers given held pins options env)))
     (fn [answer] (or (remember-mirrors! answer options env) (answered word answer options env)))))
 
 (defn- query [{[word] :args {:keys [with] :as options} :options :keys [env]}]
   (let [given (mapv #(support/read-record % env) with) held (some-> (known options env))
-        mirrors (network/read-mirrors (:mirrors options))]
-    (or (support/first-anomaly (conj given held mirrors))
+        mirrors (network/read-mirrors (:mirrors options))
+        pins (if (:pins options) ((:pins (lookup/pins-store options env))) pins/none)]
+    (or (support/first-anomaly (conj given held mirrors pins))
       (holder/attempt-> (question word options held)
-        #(asked word % given held (assoc options :mirror-servers mirrors) env)))))
+        #(asked word % given held pins (assoc options :mirror-servers mirrors) env)))))
 
 ;; ## server status
 
@@ -209,6 +218,7 @@
               {:name "with" :arg "FILE" :many true :doc "a provider's record; else the servers are asked for it"}
               {:name "superseded" :doc "accept a handle that only an earlier delegation of the provider carries"}
               {:name "known" :arg "FILE" :doc "the record as you have it: older answers are refused, and chain continues it"}
+              (assoc lookup/pins-option :doc "refuse what is older than poz lookup remembers in this folder")
               {:name "from" :arg "SERIAL" :doc "the chain's first revision" :parse #(let [n (parse-long %)] (when (and n (pos? n)) n))}
               {:name "zone" :arg "ZONE" :many true :doc "a zone to ask for" :parse (one-of zone/names)}
               {:name "out" :arg "FILE" :doc "write the record there, - for standard output"}

@@ -7,6 +7,7 @@
    [poz.cli.network :as network]
    [poz.cli.support :as support]
    [poz.client :as client]
+   [poz.client.candidates :as candidates]
    [poz.error :as error]
    [poz.record :as record]
    [poz.service :as service]
@@ -90,7 +91,7 @@
         (seq (:key options)) named
         (broken (verify/verify provider {:now (support/now options env)}))
         (error/anomaly :request/record {:message "The provider's record does not hold: see poz verify."})
-        :else (network/private-servers provider :poz-submit named)))))
+        :else (candidates/private-of provider :poz-submit named)))))
 
 (defn- pending [{:keys [ticket server]}]
   {:exit 4

@@ -9,10 +9,13 @@
        :json [{…}]      ; what --json prints instead of :out, an object a line
        :bytes b}        ; or: raw bytes for standard output
 
+  An anomaly may have `:notes`, lines for standard error, and `:details`, a map for its JSON.
+
   `env` holds every effect: `:in`, `:stdout` (streams), `:now` and `:random` (functions),
   `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`, `:terminal`,
   `:until-told` (waits until the process is to end), `:exchange`, what carries requests to
-  servers (`poz.net/exchange-async`), and `:sealing`, options for `poz.keyring/seal` where its
+  servers (`poz.net/exchange-async`), `:sources`, what asks the sources of discovery where not
+  `poz.discover/edge` does, and `:sealing`, options for `poz.keyring/seal` where its
   defaults will not do."
   (:require
    [clojure.string :as str]

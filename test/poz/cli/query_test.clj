@@ -7,6 +7,8 @@
    [poz.cli-env :as cli]
    [poz.cli-world :as world]
    [poz.client-world :as w]
+   [poz.client.pins :as pins]
+   [poz.memory :as memory]
    [poz.record :as record]
    [poz.verdicts :as v])
   (:import
@@ -126,7 +128,14 @@
           (fn [port]
             (let [result (poz "query" hash "--type" "master" "--server" (at port) "--known" (path "two"))]
               (is (= 7 (:exit result)))
-              (is (says? result "an older serial than was seen before")))))))))
+              (is (says? result "an older serial than was seen before")))
+            (testing "what poz lookup remembers"
+              (let [query #(:exit (poz "query" hash "--type" "master" "--server" (at port) "--pins" (path "pins")))]
+                (is (= 0 (query)))
+                ((:update! (pins/folder (path "pins"))) #(pins/noted % {:name "a.example" :hash (record/original-hash two) :memory (memory/of two)} 1) {})
+                (is (= 7 (query)))
+                (cli/write! (path "pins/pins.edn") "{")
+                (is (= 4 (query)))))))))))
 
 (deftest failures-and-their-exit-codes
   (let [closed (with-open [socket (ServerSocket. 0)] (.getLocalPort socket))

@@ -25,7 +25,7 @@
 (def ^:private patience "Seconds that anything gets." 300)
 
 (def ^:private jvm-options
-  ["-XX:+UseSerialGC" "-XX:TieredStopAtLevel=1" "-Xshare:auto" "-Xlog:disable" "--enable-native-access=ALL-UNNAMED"])
+  ["-XX:+UseSerialGC" "-XX:TieredStopAtLevel=1" "-Xshare:auto" "-Xlog:disable" "-Dslf4j.internal.verbosity=ERROR" "--enable-native-access=ALL-UNNAMED"])
 
 (defn- delete! [^File folder]
   (run! #(io/delete-file % true) (reverse (file-seq folder))))
