@@ -8,6 +8,7 @@
    [clojure.string :as str]
    [poz.cli.ceremony :as ceremony]
    [poz.cli.convert :as convert]
+   [poz.cli.dns :as dns]
    [poz.cli.identities :as identities]
    [poz.cli.insight :as insight]
    [poz.cli.inspect :as inspect]
@@ -39,7 +40,7 @@
   "Every command, in the order of `poz --help`."
   (vec (concat tour/commands make/commands inspect/commands convert/commands
          master/commands ceremony/commands zones/commands identities/commands
-         query/commands submit/commands serve/commands operator/commands insight/commands)))
+         query/commands submit/commands serve/commands dns/commands operator/commands insight/commands)))
 
 (def ^:private by-name
   (into {} (map (juxt :name identity)) commands))

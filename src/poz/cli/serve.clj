@@ -19,7 +19,7 @@
 
 ;; ## Configuration
 
-(defn- option
+(defn option
   "The option `--k ARG` of the command line that sets the option `k` of the configuration."
   [k arg]
   (let [{:keys [doc default read]} (config/options k)]
