@@ -144,6 +144,25 @@
       (Signal/handle (Signal. signal) handler))
     @told))
 
+(defn- on-class-path? [name]
+  (try (Class/forName name false (.getContextClassLoader (Thread/currentThread)))
+       (catch ClassNotFoundException _ nil)))
+
+(defn- start-log
+  "What `poz serve` logs with, see `poz.cli.logback`, which is loaded now; nil where there is no
+  Logback."
+  [stream format]
+  (when (on-class-path? "ch.qos.logback.classic.Logger")
+    ((requiring-resolve 'poz.cli.logback/start) stream format
+     (some? (System/getProperty "logback.configurationFile")))))
+
+(defn- quiet!
+  "Keeps what the libraries might log from starting a logger, unless somebody asked for one."
+  []
+  (when-not (or (System/getProperty "slf4j.provider") (System/getProperty "logback.configurationFile"))
+    (System/setProperty "slf4j.internal.verbosity" "WARN")
+    (System/setProperty "slf4j.provider" "org.slf4j.helpers.NOP_FallbackServiceProvider")))
+
 (defn- environment []
   {:in System/in
    :stdout (utf8-stream FileDescriptor/out)
@@ -154,11 +173,13 @@
    :getenv #(System/getenv ^String %)
    :ask (ask-console)
    :until-told until-told
+   :start-log start-log
    :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})
 
 (defn -main
   "The command line. Ends the process with the exit code."
   [& args]
+  (when-not (= "serve" (first args)) (quiet!))
   (let [code (try (run args (environment))
                   (catch Throwable t
                     (report-failure! (error/anomaly :fault/internal {:message (str "a defect: " t)})

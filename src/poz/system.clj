@@ -10,7 +10,7 @@
   data folder (`poz.system.keys`), and a record that says where its servers are
   (`poz.system.provider`). Started again it finds all of that.
 
-  A *running system* is a map: `:ports`; `:hash`, the original hash of the authority's record;
+  A *running system* is a map: `:ports`, with `:http` and `:metrics` where those are on; `:hash`, the original hash of the authority's record;
   `:noise-key`, by which clients know the server; `:hostname` `:domains`; `:store`;
   `:authority`, the config of `poz.authority`; `:counters` and `:load`, functions that tell
   what was answered and how busy it is; `:handle`, the function that answers bytes; `:warnings`,
@@ -38,6 +38,7 @@
    [poz.store.sqlite :as sqlite]
    [poz.system.config :as config]
    [poz.system.keys :as keys]
+   [poz.system.operations :as operations]
    [poz.system.provider :as provider]
    [poz.wire :as wire])
   (:import
@@ -169,7 +170,7 @@
 
 (defn- listen-on [{:keys [host] :as config} contract port shared]
   (try
-    (net/start (merge shared (select-keys config [:host :grace-ms :random :on-error])
+    (net/start (merge (shared contract) (select-keys config [:host :grace-ms :random])
                  {:contract contract :port port
                   :limits (select-keys config [:connections :connections-per-address :exchange-ms :idle-ms])}))
     (catch IllegalArgumentException e (throw e))
@@ -180,8 +181,8 @@
   (run! deref (mapv (fn [{:keys [stop]}] (future (stop))) (vals listeners))))
 
 (defn- listen!
-  "Contract → its listener, for those that have a port: all of them, or none. `shared` are options
-  of `poz.net/start`."
+  "Contract → its listener, for those that have a port: all of them, or none. `(shared contract)` gives
+  options of `poz.net/start`."
   [config shared]
   (reduce (fn [bound {:keys [contract]}]
             (let [port (config (port-options contract))]
@@ -193,25 +194,23 @@
 
 ;; ## Starting and stopping
 
-(defn- report! [t]
-  (let [thread (Thread/currentThread)]
-    (.uncaughtException (.getUncaughtExceptionHandler thread) thread t)))
-
-(defn- server-of [{:keys [now random on-error cache-bytes cache-ms] kind :store :as config} store {:keys [work] :as keys} load]
+(defn- server-of [{:keys [now random cache-bytes cache-ms] kind :store :as config} store {:keys [work] :as keys} {:keys [on-error]} load]
   (server/server
     {:store store :config (authority-config config keys)
      :answers (answers/answers {:bytes cache-bytes :ms (when-not (= :memory kind) cache-ms)})
-     :secret work :load load :now now :random random :on-error (or on-error report!)}))
+     :secret work :load load :now now :random random :on-error on-error}))
 
 (defn- busy [{b :bytes}]
   (let [id (:id (wire/decode-request b) 0)]
     (wire/encode-response (wire/failure (assoc (error/anomaly :wire/busy) :id id)) nil)))
 
-(defn- close! [store owned ^ThreadPoolExecutor executor listeners]
+(defn- close! [watch store owned ^ThreadPoolExecutor executor listeners]
+  (operations/stopping! watch)
   (stop-all! listeners)
   (.shutdown executor)
   (.awaitTermination executor 10 TimeUnit/SECONDS)
-  (when owned (store/close! store)))
+  (when owned (store/close! store))
+  (operations/stop! watch true))
 
 (defn- described
   "The running system as `start` gives it."
@@ -224,27 +223,32 @@
 
 (defn- running
   "Listens, then brings the record up to date, and from then on answers."
-  [{kind :store :as config} store executor]
+  [{kind :store :as config} store executor watch]
   (let [keys (keys! config store)
         listeners (volatile! {})
-        server (server-of config store keys #(load-of config executor @listeners))
+        server (server-of config (operations/watched watch store) keys watch #(load-of config executor @listeners))
         serving (promise)
         handle #(if (realized? serving) (server/handle server %) (busy %))]
-    (vreset! listeners (listen! config {:static (:noise keys) :executor executor :handler handle
-                                        :ready #(server/ready server %)}))
+    (vreset! listeners (listen! config #(merge (operations/listener-options watch %)
+                                          {:static (:noise keys) :executor executor :handler handle
+                                           :ready (fn [asked] (server/ready server asked))})))
     (try
       (let [warning (update-record! config (:store server) keys (update-vals @listeners :port))]
         (deliver serving true)
-        (described config keys server @listeners warning
-          (delay (close! store (not (identical? kind store)) executor @listeners))))
+        (operations/open! watch
+          (described config keys server @listeners warning
+            (delay (close! watch store (not (identical? kind store)) executor @listeners)))
+          store (update-vals @listeners :open)))
       (catch Throwable t (stop-all! @listeners) (throw t)))))
 
 (defn- open! [{:keys [data] kind :store :as config}]
   (some-> (when data (files/make-folder! data)) fail-if!)
   (let [store (open-store config)
-        executor (executor config)]
-    (try (running config store executor)
+        executor (executor config)
+        watch (operations/watch config)]
+    (try (running config store executor watch)
          (catch Throwable t
+           (operations/stop! watch false)
            (.shutdownNow executor)
            (when-not (identical? kind store) (store/close! store))
            (throw t)))))
