@@ -194,11 +194,11 @@
 
 ;; ## Starting and stopping
 
-(defn- server-of [{:keys [now random cache-bytes cache-ms] kind :store :as config} store {:keys [work] :as keys} {:keys [on-error]} load]
+(defn- server-of [{:keys [now random cache-bytes cache-ms] kind :store :as config} store {:keys [work] :as keys} {:keys [on-error on-failure]} load]
   (server/server
     {:store store :config (authority-config config keys)
      :answers (answers/answers {:bytes cache-bytes :ms (when-not (= :memory kind) cache-ms)})
-     :secret work :load load :now now :random random :on-error on-error}))
+     :secret work :load load :now now :random random :on-error on-error :on-failure on-failure}))
 
 (defn- busy [{b :bytes}]
   (let [id (:id (wire/decode-request b) 0)]

@@ -35,7 +35,7 @@
     :submission/held {:level :info :fields [:request :type :status] :details [:id :address :handles :record] :doc "a request for a handle waits for the operator"}
     :submission/rejected {:level :info :fields [:request :type :status :code] :details [:id :address :handles :record] :doc "a submission was not taken; the code is the rule's"}
     :handle/activated {:level :info :fields [:request] :details [:handles :record] :doc "the handles of a record that was submitted are live"}
-    :request/failed {:level :warn :fields [:request :port :type :code] :details [:id :address] :doc "a request was answered FAILED: `store/lost`, say"}
+    :store/failed {:level :warn :fields [:code] :details [:message] :doc "the store could not do what a request needed, which was told FAILED or BUSY"}
     :request/answered {:level :debug :fields [:request :port :type :status :ms] :details [:id :address :subject] :doc "any request"}
     :handshake/failed {:level :debug :fields [:port] :doc "a Noise handshake came to nothing"}
     :server/defect {:level :error :fields [:exception :trace] :details [:message] :doc "a defect, which the other side was told nothing of"}))
@@ -125,16 +125,19 @@
   [{:keys [level ^AtomicLong requests] :as teller} {:keys [bytes contract] :as asked} response nanos]
   (let [type (some-> bytes wire/peek-type)
         status (wire/peek-status response)]
-    (when (or (= :debug level) (contains? submissions type) (= :failed status))
+    (when (or (= :debug level) (contains? submissions type))
       (let [fields {:request (.incrementAndGet requests) :port contract :type type :status status}
             about #(details asked)]
         (tell! teller :request/answered (assoc fields :ms (/ (quot (long nanos) 1000) 1000.0)) about)
-        (when (= :failed status)
-          (tell! teller :request/failed (assoc (dissoc fields :status) :code (code response type)) about))
         (when (and (contains? submissions type) (= :submit contract))
           (tell-submission! teller fields response about))))))
 
-;; ## Defects
+;; ## Defects and failures
+
+(defn failure!
+  "Tells of an anomaly of the store."
+  [teller {:keys [message] :poz/keys [error]}]
+  (tell! teller :store/failed {:code error} (fn [] {:message message})))
 
 (defn defect!
   "Tells of the Throwable `t`: its class and where it was thrown. Its message may quote anything, so

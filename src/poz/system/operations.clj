@@ -39,6 +39,7 @@
                  on-error (fn [t] (events/defect! teller t) (on-error t))
                  on-event #(events/defect! teller %)
                  :else uncaught!)
+     :on-failure #(events/failure! teller %)
      :serving (atom false)
      :opened (atom {})}))
 
