@@ -19,6 +19,7 @@
    [poz.cli.options :as options]
    [poz.cli.query :as query]
    [poz.cli.serve :as serve]
+   [poz.cli.servers :as servers]
    [poz.cli.submit :as submit]
    [poz.cli.support :as support]
    [poz.cli.tour :as tour]
@@ -40,7 +41,7 @@
   "Every command, in the order of `poz --help`."
   (vec (concat tour/commands make/commands inspect/commands convert/commands
          master/commands ceremony/commands zones/commands identities/commands
-         query/commands submit/commands serve/commands dns/commands operator/commands insight/commands)))
+         query/commands servers/commands submit/commands serve/commands dns/commands operator/commands insight/commands)))
 
 (def ^:private by-name
   (into {} (map (juxt :name identity)) commands))
@@ -170,6 +171,7 @@
    :now #(System/currentTimeMillis)
    :random crypto/random-bytes
    :exchange net/exchange-async
+   :address net/address
    :getenv #(System/getenv ^String %)
    :ask (ask-console)
    :until-told until-told

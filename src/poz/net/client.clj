@@ -15,7 +15,7 @@
    (io.netty.bootstrap Bootstrap)
    (io.netty.channel Channel ChannelFuture ChannelHandlerContext ChannelOption)
    (io.netty.util.concurrent ThreadPerTaskExecutor)
-   (java.net InetSocketAddress)
+   (java.net InetAddress InetSocketAddress UnknownHostException)
    (java.util.concurrent CompletableFuture Executor TimeUnit)
    (java.util.function BiConsumer)))
 
@@ -141,6 +141,12 @@
         ^Channel channel (.channel connecting)]
     (channel/when-done connecting #(connected! exchange %))
     (.whenComplete future (reify BiConsumer (accept [_ _ _] (.close channel))))))
+
+(defn address
+  "The address of `host` as text, or nil. Waits."
+  [^String host]
+  (try (.getHostAddress (InetAddress/getByName host))
+       (catch UnknownHostException _ nil)))
 
 (def ^:private resolver
   "Runs what asks for the address of a name, each on a thread of its own: that may wait."
