@@ -5,6 +5,7 @@
   file beside the target, synced, then moved; it never replaces another file unless
   told to, and a file with private keys is readable by its owner only."
   (:require
+   [clojure.java.io :as io]
    [poz.bytes :as bytes]
    [poz.error :as error]
    [poz.format :as format])
@@ -48,6 +49,12 @@
     (catch NoSuchFileException _ (problem :file/not-found file nil))
     (catch InvalidPathException e (problem :file/unreadable file e))
     (catch java.io.IOException e (problem :file/unreadable file e))))
+
+(defn resource
+  "The text of the resource `name`, which comes with the program."
+  [name]
+  (with-open [s (.openStream (io/resource name))]
+    (String. (.readAllBytes s) "UTF-8")))
 
 (def ^:private no-attributes (make-array FileAttribute 0))
 

@@ -126,10 +126,19 @@
         (cond-> done (and (nil? log) (not (error/anomaly? done))) (assoc :err ["stopped"])))
       (finally (some-> (:stop log) (apply []))))))
 
-(defn- serve [{:keys [args options env]}]
+(defn- print-unit []
+  (let [text (files/resource "poz/poz.service")]
+    {:exit 0 :out (str/split-lines text) :json [{:unit text}]}))
+
+(defn- serve-config [{:keys [args options env]}]
   (let [config (configuration options (if (seq args) {:domains args} {}) env)
         config (if (or (error/anomaly? config) (nil? (:data config))) config (with-passphrase config env))]
     (if (error/anomaly? config) config (with-log config env #(run-server %1 options %2)))))
+
+(defn- serve [{:keys [options] :as asked}]
+  (if (:systemd-unit options)
+    (print-unit)
+    (serve-config asked)))
 
 (def commands
   "The commands of this namespace."
@@ -141,6 +150,8 @@
                 (option :plain-port "PORT") (option :query-port "PORT") (option :submit-port "PORT")
                 (option :http-port "PORT") (option :http-host "ADDRESS")
                 (option :metrics-port "PORT") (option :metrics-host "ADDRESS")
-                (option :log-level "LEVEL") (option :log-format "FORMAT") (option :policy "POLICY")])
+                (option :log-level "LEVEL") (option :log-format "FORMAT") (option :policy "POLICY")
+                {:name "systemd-unit" :doc "print a unit for systemd, hardened, with what to do with it, and do no more"}])
     :examples ["poz serve example.com --data /var/lib/poz --host 0.0.0.0"
+               "poz serve --systemd-unit"
                "poz serve example.com --policy '{:approve [\"*@example.com\"]}'"]}])
