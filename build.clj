@@ -18,6 +18,7 @@
 
 (def ^:private classes "target/classes")
 (def ^:private basis (delay (b/create-basis {:project "deps.edn"})))
+(def ^:private program-basis (delay (b/create-basis {:project "deps.edn" :aliases [:poz]})))
 
 (defn clean
   "Deletes `target/`."
@@ -48,8 +49,10 @@
   [_]
   (let [file "target/poz.jar"]
     (start-afresh)
-    (b/compile-clj {:basis @basis :class-dir classes :ns-compile '[poz.main]})
-    (b/uber {:class-dir classes :uber-file file :basis @basis :main 'poz.main
+    (b/compile-clj {:basis @program-basis :class-dir classes
+                    ;; those behind poz.main are loaded when they are needed
+                    :ns-compile '[poz.main poz.cli.logback poz.system.http poz.system.metrics]})
+    (b/uber {:class-dir classes :uber-file file :basis @program-basis :main 'poz.main
              ;; Bouncy Castle has classes per Java version, Conscrypt a native library
              :manifest {"Multi-Release" "true" "Enable-Native-Access" "ALL-UNNAMED"}})
     (println file)

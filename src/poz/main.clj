@@ -149,20 +149,21 @@
   (try (Class/forName name false (.getContextClassLoader (Thread/currentThread)))
        (catch ClassNotFoundException _ nil)))
 
-(defn- start-log
-  "What `poz serve` logs with, see `poz.cli.logback`, which is loaded now; nil where there is no
-  Logback."
-  [stream format]
-  (when (on-class-path? "ch.qos.logback.classic.Logger")
-    ((requiring-resolve 'poz.cli.logback/start) stream format
-     (some? (System/getProperty "logback.configurationFile")))))
-
 (defn- quiet!
   "Keeps what the libraries might log from starting a logger, unless somebody asked for one."
   []
   (when-not (or (System/getProperty "slf4j.provider") (System/getProperty "logback.configurationFile"))
     (System/setProperty "slf4j.internal.verbosity" "WARN")
     (System/setProperty "slf4j.provider" "org.slf4j.helpers.NOP_FallbackServiceProvider")))
+
+(defn- start-log
+  "What `poz serve` logs with, see `poz.cli.logback`, which is loaded now; nil where there is no
+  Logback, or no log is wanted."
+  [stream format]
+  (when-not format (quiet!))
+  (when (and format (on-class-path? "ch.qos.logback.classic.Logger"))
+    ((requiring-resolve 'poz.cli.logback/start) stream format
+     (some? (System/getProperty "logback.configurationFile")))))
 
 (defn- environment []
   {:in System/in

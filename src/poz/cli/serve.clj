@@ -116,8 +116,8 @@
 (defn- with-log
   "What `(f config env)` gives, with the log that `config` wants."
   [{:keys [log-level log-format] :as config} {:keys [start-log stderr color] :as env} f]
-  (let [log (when (and start-log (not= :off log-level))
-              (start-log stderr (or log-format (if color :text :json))))
+  (let [log (when start-log
+              (start-log stderr (when (not= :off log-level) (or log-format (if color :text :json)))))
         note (noting config log env)]
     (try
       (when (and start-log (nil? log) (not= :off log-level))

@@ -63,7 +63,7 @@
           archive (str (io/file folder "poz.jsa"))]
       (.addShutdownHook (Runtime/getRuntime) (Thread. #(delete! folder)))
       (when-not (zero? (long (run-java! (str "-Dclojure.compile.path=" classes) "-cp" (str/join File/pathSeparator (cons (str classes) entries))
-                               "clojure.main" "-e" "(compile 'poz.main)")))
+                               "clojure.main" "-e" "(run! compile '[poz.main poz.cli.logback poz.system.http poz.system.metrics])")))
         (throw (ex-info "poz does not compile." {})))
       (jar! jar [classes (io/file "resources")])
       (run-java! (str "-XX:ArchiveClassesAtExit=" archive) "-cp" path "poz.main" "tour")
