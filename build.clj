@@ -51,8 +51,8 @@
     (start-afresh)
     (b/compile-clj {:basis @program-basis :class-dir classes
                     ;; those behind poz.main are loaded when they are needed
-                    :ns-compile '[poz.main poz.cli.logback poz.system.http poz.system.metrics]})
-    (b/uber {:class-dir classes :uber-file file :basis @program-basis :main 'poz.main
+                    :ns-compile '[poz.launch poz.main poz.cli.logback poz.system.http poz.system.metrics]})
+    (b/uber {:class-dir classes :uber-file file :basis @program-basis :main 'poz.launch
              ;; Bouncy Castle has classes per Java version, Conscrypt a native library
              :manifest {"Multi-Release" "true" "Enable-Native-Access" "ALL-UNNAMED"}})
     (println file)

@@ -26,14 +26,14 @@
    [poz.cli.zones :as zones]
    [poz.crypto :as crypto]
    [poz.error :as error]
+   [poz.launch :as launch]
    [poz.net :as net]
    [poz.view.text :as text])
   (:import
    (java.io BufferedOutputStream Console FileDescriptor FileOutputStream PrintStream)
    (java.lang.reflect Method)
    (java.nio.charset StandardCharsets)
-   (sun.misc Signal SignalHandler))
-  (:gen-class))
+   (sun.misc Signal SignalHandler)))
 
 (set! *warn-on-reflection* true)
 
@@ -149,21 +149,13 @@
   (try (Class/forName name false (.getContextClassLoader (Thread/currentThread)))
        (catch ClassNotFoundException _ nil)))
 
-(defn- quiet!
-  "Keeps what the libraries might log from starting a logger, unless somebody asked for one."
-  []
-  (when-not (or (System/getProperty "slf4j.provider") (System/getProperty "logback.configurationFile"))
-    (System/setProperty "slf4j.internal.verbosity" "WARN")
-    (System/setProperty "slf4j.provider" "org.slf4j.helpers.NOP_FallbackServiceProvider")))
-
 (defn- start-log
   "What `poz serve` logs with, see `poz.cli.logback`, which is loaded now; nil where there is no
   Logback, or no log is wanted."
   [stream format]
-  (when-not format (quiet!))
   (when (and format (on-class-path? "ch.qos.logback.classic.Logger"))
     ((requiring-resolve 'poz.cli.logback/start) stream format
-     (some? (System/getProperty "logback.configurationFile")))))
+     (not (contains? #{nil launch/silence} (System/getProperty "logback.configurationFile"))))))
 
 (defn- environment []
   {:in System/in
@@ -182,7 +174,6 @@
 (defn -main
   "The command line. Ends the process with the exit code."
   [& args]
-  (when-not (= "serve" (first args)) (quiet!))
   (let [code (try (run args (environment))
                   (catch Throwable t
                     (report-failure! (error/anomaly :fault/internal {:message (str "a defect: " t)})

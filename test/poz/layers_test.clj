@@ -23,7 +23,7 @@
    ["store" '[poz.store poz.store.*]]
    ["net" '[poz.wire poz.wire.* poz.pow poz.authority poz.authority.* poz.net poz.net.* poz.client poz.client.*
             poz.mirror poz.discover poz.discover.*]]
-   ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.ring poz.api]]])
+   ["app" '[poz.system poz.system.* poz.launch poz.main poz.cli.* poz.view.* poz.ring poz.api]]])
 
 (def ^:private may-touch
   "What a namespace needs to have effects, and the namespaces (or files of data) that may."
@@ -32,7 +32,7 @@
    #"java\.io\b(?!\.Writer| Writer)|\(java\.io [^W]|java\.nio\.file|clojure\.java\.io|\b(?:slurp|spit)\b" '#{poz.main poz.cli.files poz.api poz.store.sqlite poz.system.http}
    #"java\.net\b|java\.nio\.channels\.Socket" '#{poz.net.client poz.net.pipeline poz.net.server poz.system.http}
    #"io\.netty" '#{poz.net.channel poz.net.client poz.net.epoll poz.net.pipeline poz.net.server poz.net.sweep poz.net.transport}
-   #"System/(?:getenv|getProperty|exit|in|out|err)\b" '#{poz.main poz.crypto}
+   #"System/(?:getenv|getProperty|exit|in|out|err)\b" '#{poz.launch poz.main poz.crypto}
    #"\((?:println|prn|print|printf|pprint|newline)[ )]" '#{}})
 
 ;; The sources
