@@ -18,6 +18,7 @@
 
 (def ^:private classes "target/classes")
 (def ^:private basis (delay (b/create-basis {:project "deps.edn"})))
+(def ^:private program-basis (delay (b/create-basis {:project "deps.edn" :aliases [:poz]})))
 
 (defn clean
   "Deletes `target/`."
@@ -48,11 +49,8 @@
   [_]
   (let [file "target/poz.jar"]
     (start-afresh)
-    (b/compile-clj {:basis @basis :class-dir classes :src-dirs ["src"]}) ; all: poz.main loads lazily
-    ;; nobody writes a log here: SLF4J, by which dnsjava logs, shall not complain of that
-    (b/write-file {:path (str classes "/META-INF/services/org.slf4j.spi.SLF4JServiceProvider")
-                   :string "org.slf4j.helpers.NOP_FallbackServiceProvider\n"})
-    (b/uber {:class-dir classes :uber-file file :basis @basis :main 'poz.main
+    (b/compile-clj {:basis @program-basis :class-dir classes :src-dirs ["src"]}) ; all: poz.main loads lazily
+    (b/uber {:class-dir classes :uber-file file :basis @program-basis :main 'poz.launch
              ;; Bouncy Castle has classes per Java version, Conscrypt a native library
              :manifest {"Multi-Release" "true" "Enable-Native-Access" "ALL-UNNAMED"}})
     (println file)

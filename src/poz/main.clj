@@ -11,13 +11,13 @@
    [poz.cli.support :as support]
    [poz.crypto :as crypto]
    [poz.error :as error]
+   [poz.launch :as launch]
    [poz.view.text :as text])
   (:import
    (java.io BufferedOutputStream Console FileDescriptor FileOutputStream PrintStream)
    (java.lang.reflect Method)
    (java.nio.charset StandardCharsets)
-   (sun.misc Signal SignalHandler))
-  (:gen-class))
+   (sun.misc Signal SignalHandler)))
 
 (set! *warn-on-reflection* true)
 
@@ -36,9 +36,11 @@
     [poz.cli.identities "request" "attest" "accept" "login challenge" "login respond" "login check"]
     [poz.cli.lookup "lookup" "discover"]
     [poz.cli.query "query" "server status"]
+    [poz.cli.servers "servers"]
     [poz.cli.submit "submit"]
     [poz.cli.serve "serve"]
     [poz.cli.mirror "mirror"]
+    [poz.cli.dns "dns-records"]
     [poz.cli.operator "authority list" "authority pending" "authority approve" "authority reject" "authority revoke"]
     [poz.cli.insight "simulate" "diff" "update" "fork" "rules"]
     [poz.cli.kit "fuzz" "conformance run" "conformance export" "conformance answer"]])
@@ -171,10 +173,27 @@
       (Signal/handle (Signal. signal) handler))
     @told))
 
+(defn- address
+  "`poz.net/address`, loaded as late."
+  [host]
+  ((requiring-resolve 'poz.net/address) host))
+
 (defn- exchange
   "`poz.net/exchange-async`, which is loaded once somebody is asked something."
   [options request]
   ((requiring-resolve 'poz.net/exchange-async) options request))
+
+(defn- on-class-path? [name]
+  (try (Class/forName name false (.getContextClassLoader (Thread/currentThread)))
+       (catch ClassNotFoundException _ nil)))
+
+(defn- start-log
+  "What `poz serve` logs with, see `poz.cli.logback`, which is loaded now; nil where there is no
+  Logback, or no log is wanted."
+  [stream format]
+  (when (and format (on-class-path? "ch.qos.logback.classic.Logger"))
+    ((requiring-resolve 'poz.cli.logback/start) stream format
+     (not (contains? #{nil launch/silence} (System/getProperty "logback.configurationFile"))))))
 
 (defn- environment []
   {:in System/in
@@ -183,9 +202,11 @@
    :now #(System/currentTimeMillis)
    :random crypto/random-bytes
    :exchange exchange
+   :address address
    :getenv #(System/getenv ^String %)
    :ask (ask-console)
    :until-told until-told
+   :start-log start-log
    :terminal (some? (terminal))
    :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})
 

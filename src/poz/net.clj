@@ -3,6 +3,7 @@
 
     start               a server; it gives each request's bytes to a function
     exchange            a request's bytes → the response's, or an anomaly
+    address             the address of a name
     exchange-async      the same as a CompletableFuture
     pipeline-transform  the server's side of a connection for somebody else's Netty, or Aleph
 
@@ -60,6 +61,11 @@
   "A CompletableFuture of what `exchange` gives. Cancelling it closes the connection."
   ^CompletableFuture [options request]
   (client/exchange-async options request))
+
+(defn address
+  "The address of `host`, a name or an address, as text; nil where there is none. Waits."
+  [host]
+  (client/address host))
 
 (defn exchange
   "The bytes of the response to the bytes of `request`, with the options `client-options`, of

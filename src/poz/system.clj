@@ -10,7 +10,7 @@
   data folder (`poz.system.keys`), and a record that says where its servers are
   (`poz.system.provider`). Started again it finds all of that.
 
-  A *running system* is a map: `:ports`; `:hash`, the original hash of the authority's record;
+  A *running system* is a map: `:ports`, with `:http` and `:metrics` where those are on; `:hash`, the original hash of the authority's record;
   `:noise-key`, by which clients know the server; `:hostname` `:domains`; `:store`;
   `:authority`, the config of `poz.authority`; `:mirror`, of a cache or mirror a function that gives
   `poz.mirror/status`; `:counters` and `:load`, functions that tell
@@ -41,6 +41,7 @@
    [poz.system.config :as config]
    [poz.system.keys :as keys]
    [poz.system.mirror :as mirror-parts]
+   [poz.system.operations :as operations]
    [poz.system.provider :as provider]
    [poz.wire :as wire])
   (:import
@@ -178,7 +179,7 @@
 
 (defn- listen-on [{:keys [host] :as config} contract port shared]
   (try
-    (net/start (merge shared (select-keys config [:host :grace-ms :random :on-error])
+    (net/start (merge (shared contract) (select-keys config [:host :grace-ms :random])
                  {:contract contract :port port
                   :limits (select-keys config [:connections :connections-per-address :exchange-ms :idle-ms])}))
     (catch IllegalArgumentException e (throw e))
@@ -189,8 +190,8 @@
   (run! deref (mapv (fn [{:keys [stop]}] (future (stop))) (vals listeners))))
 
 (defn- listen!
-  "Contract → its listener, for those that have a port: all of them, or none. `shared` are options
-  of `poz.net/start`."
+  "Contract → its listener, for those that have a port: all of them, or none. `(shared contract)` gives
+  options of `poz.net/start`."
   [config shared]
   (reduce (fn [bound {:keys [contract]}]
             (let [port (config (port-options contract))]
@@ -202,17 +203,14 @@
 
 ;; ## Starting and stopping
 
-(defn- report! [t]
-  (let [thread (Thread/currentThread)]
-    (.uncaughtException (.getUncaughtExceptionHandler thread) thread t)))
-
-(defn- server-of [{:keys [now random on-error cache-bytes cache-ms] kind :store :as config} store {:keys [work] :as keys} load]
+(defn- server-of [{:keys [now random cache-bytes cache-ms] kind :store :as config} store {:keys [work] :as keys}
+                  {:keys [on-error on-failure]} load]
   (let [answers (answers/answers {:bytes cache-bytes :ms (when (or (mirror-parts/mirrors? config) (not= :memory kind)) cache-ms)})
-        on-error (or on-error report!)
         mirror (when (mirror-parts/mirrors? config)
                  (mirror-parts/mirror (assoc config :on-error on-error) (answers/watched answers store)))]
     (server/server
-      (cond-> {:store store :answers answers :secret work :load load :now now :random random :on-error on-error}
+      (cond-> {:store store :answers answers :secret work :load load :now now :random random
+               :on-error on-error :on-failure on-failure}
         mirror (assoc :config (mirror-parts/authority-config config software mirror)
                  :mirror mirror :before #(mirror/prepare! mirror %))
         (nil? mirror) (assoc :config (authority-config config keys))))))
@@ -221,12 +219,14 @@
   (let [id (:id (wire/decode-request b) 0)]
     (wire/encode-response (wire/failure (assoc (error/anomaly :wire/busy) :id id)) nil)))
 
-(defn- close! [{:keys [mirror]} store owned ^ThreadPoolExecutor executor listeners]
+(defn- close! [watch {:keys [mirror]} store owned ^ThreadPoolExecutor executor listeners]
+  (operations/stopping! watch)
   (stop-all! listeners)
   (some-> mirror mirror/stop!)
   (.shutdown executor)
   (.awaitTermination executor 10 TimeUnit/SECONDS)
-  (when owned (store/close! store)))
+  (when owned (store/close! store))
+  (operations/stop! watch true))
 
 (defn- described
   "The running system as `start` gives it."
@@ -241,20 +241,23 @@
 
 (defn- running
   "Listens, then brings the record up to date, and from then on answers."
-  [{kind :store :as config} store executor]
+  [{kind :store :as config} store executor watch]
   (let [keys (keys! config store)
         listeners (volatile! {})
-        server (server-of config store keys #(load-of config executor @listeners))
+        server (server-of config (operations/watched watch store) keys watch #(load-of config executor @listeners))
         serving (promise)
         handle #(if (realized? serving) (server/handle server %) (busy %))]
-    (vreset! listeners (listen! config {:static (:noise keys) :executor executor :handler handle
-                                        :ready #(server/ready server %)}))
+    (vreset! listeners (listen! config #(merge (operations/listener-options watch %)
+                                          {:static (:noise keys) :executor executor :handler handle
+                                           :ready (fn [asked] (server/ready server asked))})))
     (try
       (let [warning (when (:record keys) (update-record! config (:store server) keys (update-vals @listeners :port)))]
         (some-> (:mirror server) mirror/start!)
         (deliver serving true)
-        (described config keys server @listeners warning
-          (delay (close! server store (not (identical? kind store)) executor @listeners))))
+        (operations/open! watch
+          (described config keys server @listeners warning
+            (delay (close! watch server store (not (identical? kind store)) executor @listeners)))
+          store (update-vals @listeners :open)))
       (catch Throwable t
         (stop-all! @listeners)
         (some-> (:mirror server) mirror/stop!)
@@ -263,9 +266,11 @@
 (defn- open! [{:keys [data] kind :store :as config}]
   (some-> (when data (files/make-folder! data)) fail-if!)
   (let [store (open-store config)
-        executor (executor config)]
-    (try (running config store executor)
+        executor (executor config)
+        watch (operations/watch config)]
+    (try (running config store executor watch)
          (catch Throwable t
+           (operations/stop! watch false)
            (.shutdownNow executor)
            (when-not (identical? kind store) (store/close! store))
            (throw t)))))

@@ -10,6 +10,7 @@
 
   - `encode-request` `decode-request`, `encode-response` `decode-response`
   - `request-size` `response-size`: how many bytes to wait for
+  - `peek-type` `peek-status`: what a message is, without reading it
   - `allowed?`: which contract answers what
   - `failure` `problem`: what a server answers where it cannot do what was asked
 
@@ -118,6 +119,28 @@
   ([b] (response-size b {}))
   ([b {:keys [max-payload] :or {max-payload (:response-payload messages/limits)}}]
    (message-size response max-payload b)))
+
+;; ## A look at what a message is, without reading it
+
+(defn- offset
+  "Where the `field` of the messages `codecs` is, before which nothing varies in length."
+  [{:keys [whole]} field]
+  (transduce (comp (take-while #(not= field (:key %))) (map (comp :min :node))) + 0 (:fields (:node whole))))
+
+(def ^:private type-at (offset request :type))
+(def ^:private status-at (offset response :status))
+(def ^:private types-by-code (into {} (map (juxt :code :type)) messages/requests))
+(def ^:private statuses-by-code (into {} (map (juxt :code :status)) messages/statuses))
+
+(defn peek-type
+  "The type that the request `b` names, whether or not it is well formed; nil where none."
+  [b]
+  (get types-by-code (nth b type-at nil)))
+
+(defn peek-status
+  "The status that the response `b` names; nil where none."
+  [b]
+  (get statuses-by-code (nth b status-at nil)))
 
 ;; ## Reading
 

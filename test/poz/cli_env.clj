@@ -54,6 +54,7 @@
                  :random (random (or seed "seed"))
                  :exchange net/exchange-async
                  :sources sources
+                 :address net/address
                  :sealing {:memory-kib 8192 :passes 1 :lanes 1}
                  :getenv (or getenv {})
                  :until-told #(until-told (str/split-lines (.toString out "UTF-8")))

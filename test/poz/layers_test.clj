@@ -24,19 +24,19 @@
    ["store" '[poz.store poz.store.*]]
    ["net" '[poz.wire poz.wire.* poz.pow poz.authority poz.authority.* poz.net poz.net.* poz.client poz.client.*
             poz.mirror poz.mirror.* poz.discover poz.discover.* poz.kit poz.kit.*]]
-   ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.nav poz.tap poz.explore poz.ring poz.api poz.kit.program]]])
+   ["app" '[poz.system poz.system.* poz.launch poz.main poz.cli.* poz.view.* poz.nav poz.tap poz.explore poz.ring poz.api poz.kit.program]]])
 
 (def ^:private may-touch
   "What a namespace needs to have effects, and the namespaces (or files of data) that may."
   {#"\bSecureRandom\b" '#{poz.crypto poz.crypto.bouncy-castle} ; the second a fixed one, for a test vector's rnd
-   #"currentTimeMillis|nanoTime|Instant/now|Clock/system" '#{poz.main poz.system poz.client.attempt poz.client.lookup poz.discover} ; the last three: how long it has been
-   #"java\.io\b(?!\.Writer| Writer)|\(java\.io [^W]|java\.nio\.file|clojure\.java\.io|\b(?:slurp|spit)\b" '#{poz.main poz.cli.files poz.api poz.store.sqlite poz.kit.program poz.client.pins
-                                                                                                                                                                   poz.discover.dns poz.discover.https} ; the last two streams of bytes only
-   #"java\.net\b|java\.nio\.channels\.Socket" '#{poz.net.client poz.net.pipeline poz.net.server poz.discover.dns poz.discover.https poz.explore}
-   #"com\.sun\.net" '#{poz.explore}
+   #"currentTimeMillis|nanoTime|Instant/now|Clock/system" '#{poz.main poz.system poz.client.attempt poz.client.lookup poz.discover poz.net.pipeline poz.system.metrics} ; the last five: how long it has been
+   #"java\.io\b(?!\.Writer| Writer)|\(java\.io [^W]|java\.nio\.file|clojure\.java\.io|\b(?:slurp|spit)\b" '#{poz.main poz.cli.files poz.api poz.store.sqlite poz.kit.program poz.system.http poz.client.pins
+                                                                                                             poz.discover.dns poz.discover.https} ; the last two streams of bytes only
+   #"java\.net\b|java\.nio\.channels\.Socket" '#{poz.net.client poz.net.pipeline poz.net.server poz.discover.dns poz.discover.https poz.explore poz.system.http}
+   #"com\.sun\.net" '#{poz.explore poz.system.http}
    #"org\.xbill" '#{poz.discover.dns}
    #"io\.netty" '#{poz.net.channel poz.net.client poz.net.epoll poz.net.pipeline poz.net.server poz.net.sweep poz.net.transport}
-   #"System/(?:getenv|getProperty|exit|in|out|err)\b" '#{poz.main poz.crypto}
+   #"System/(?:getenv|getProperty|exit|in|out|err)\b" '#{poz.launch poz.main poz.crypto}
    #"\((?:println|prn|print|printf|pprint|newline)[ )]" '#{}})
 
 ;; The sources

@@ -6,7 +6,9 @@
    [poz.codec.table :as table]
    [poz.format :as format]
    [poz.main :as main]
-   [poz.rulebook :as rulebook]))
+   [poz.rulebook :as rulebook]
+   [poz.system.events :as events]
+   [poz.system.metrics :as metrics]))
 
 (set! *warn-on-reflection* true)
 
@@ -17,9 +19,24 @@
     "\n| exit code | |\n|---|---|\n"
     (str/join (for [[code doc] support/exit-codes] (str "| " code " | " doc " |\n")))))
 
+(defn- words [ks]
+  (str/join ", " (map #(str "`" (name %) "`") ks)))
+
+(defn- metrics-table []
+  (str "| metric | kind | labels | |\n|---|---|---|---|\n"
+    (str/join (for [[metric {:keys [kind labels doc]}] metrics/table]
+                (str "| `" metric "` | " (name kind) " | " (words labels) " | " doc " |\n")))))
+
+(defn- events-table []
+  (str "| event | level | fields | at `debug` | |\n|---|---|---|---|---|\n"
+    (str/join (for [[event {:keys [level fields details doc]}] events/table]
+                (str "| `" (symbol event) "` | " (name level) " | " (words fields) " | " (words details) " | " doc " |\n")))))
+
 (def parts
   "Name of a generated part → function that makes it."
   {"commands" commands
+   "metrics" metrics-table
+   "events" events-table
    "rules" rulebook/markdown
    "format" #(str/replace (table/markdown format/format) #"(?m)^(#+) " "#$1 ")})
 

@@ -377,3 +377,11 @@
     (is (= [[[] "one of the keys [:domain :hash :handle]"]]
            (map (juxt :path :message) (validate/explain schema {}))))
     (is (= [[:handle :handle]] (map :path (validate/explain schema {:handle {:domain "a" :path [] :handle "a b"}}))))))
+
+(deftest a-look-without-reading
+  (doseq [{:keys [type code]} messages/requests]
+    (is (= type (wire/peek-type (bytes/hex-> (format "00%02x" code))))))
+  (doseq [{:keys [status code]} messages/statuses]
+    (is (= status (wire/peek-status (bytes/hex-> (format "00%02x" code))))))
+  (is (= [nil nil nil] (map wire/peek-type [bytes/empty (bytes/hex-> "00") (bytes/hex-> "00ee")])))
+  (is (= [nil nil] (map wire/peek-status [bytes/empty (bytes/hex-> "00ee")]))))

@@ -90,6 +90,12 @@
   (on-error t)
   (error/anomaly :fault/internal))
 
+(defn- failed!
+  "Reports the anomaly of a store."
+  [{:keys [on-failure]} {:poz/keys [error] :as anomaly}]
+  (when (and on-failure (= "store" (namespace error)))
+    (on-failure anomaly)))
+
 (defn- id-of [b]
   (:id (wire/decode-request b) 0))
 
@@ -108,7 +114,8 @@
   (let [found (try (error/attempt #(or (ready server asked) (decided server asked)))
                    (catch Throwable t (defect! server t)))]
     (if (error/anomaly? found)
-      (failure-bytes server nil (told found (id-of b)))
+      (do (failed! server found)
+          (failure-bytes server nil (told found (id-of b))))
       found)))
 
 (defn server
@@ -124,7 +131,8 @@
   | `:now`      | a function: the clock in milliseconds                             |
   | `:random`   | a function of n: n random bytes                                   |
   | `:on-error` | a function of a Throwable: a defect                               |
-  | `:before`   | a function of a request, called before it is decided (optional): gets what it needs; an anomaly is the answer |"
+  | `:before`   | a function of a request, called before it is decided (optional): gets what it needs; an anomaly is the answer |
+  | `:on-failure` | a function of an anomaly of the store; it may be missing        |"
   [{:keys [store answers] :as facts}]
   (assoc facts
     :store (answers/watched answers store)

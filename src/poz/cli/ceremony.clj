@@ -9,6 +9,8 @@
    [poz.bytes :as bytes]
    [poz.cli.holder :as holder]
    [poz.cli.json :as json]
+   [poz.cli.network :as network]
+   [poz.cli.servers :as servers]
    [poz.cli.support :as support]
    [poz.error :as error]
    [poz.master :as master]
@@ -167,7 +169,7 @@
                 {:exit 0 :err (status-lines subject merged)
                  :json (when (not= "-" (:out options)) [(assoc (status-of subject merged) :file (:out options))])}))))))))
 
-(defn- status [{[file] :args :keys [env]}]
+(defn- draft-status [file env]
   (holder/attempt-> (support/read-record file env)
     (fn [record]
       (with-subject record
@@ -176,6 +178,14 @@
             {:exit (if (:complete s) 0 1)
              :out (status-lines subject record)
              :json [(assoc s :file file :subject subject)]}))))))
+
+(defn- status [{[file] :args :keys [options env]}]
+  (let [named (:server options)]
+    (cond
+      (and file named) (holder/usage "status" "a draft or a --server, not both")
+      file (draft-status file env)
+      named (servers/look named (dissoc options :server) env)
+      :else (holder/usage "status" "missing DRAFT, or --server HOST"))))
 
 ;; ## apply
 
@@ -251,10 +261,12 @@
     :doc "Joins the signatures of drafts of one content, each verified. Drafts of different contents are refused, and the difference named. Exit code 7 then."
     :options [support/output-option support/force-option]
     :examples ["poz merge from-ann.txt from-bob.txt --out draft.txt"]}
-   {:name "status" :args "DRAFT" :arity [1 1] :group "Ceremony" :run status
+   {:name "status" :args "[DRAFT]" :arity [0 1] :group "Ceremony" :run status
     :summary "say who has signed and who is still needed"
-    :doc "Says who has signed a draft, what that sums to, and who is still needed. Exit code 1 while it is not complete. Of a server: poz server status."
-    :examples ["poz status draft.txt"]}
+    :doc "Says who has signed a draft, what that sums to, and who is still needed. Exit code 1 while it is not complete. With --server, which may be given several times, it is poz servers instead."
+    :options [{:name "server" :arg "HOST[:PORT]" :many true :doc "say which ports of this server are open, see poz servers"}
+              network/deadline-option support/time-option]
+    :examples ["poz status draft.txt" "poz status --server poz.example.com --json"]}
    {:name "apply" :args "DRAFT" :arity [1 1] :group "Ceremony" :run apply-draft
     :summary "make a record of a complete draft"
     :doc (str "Applies a complete draft: a master revision gets its hash, spare signatures dropped; a zone takes the place of the one before. "

@@ -12,14 +12,16 @@
    [poz.system :as system]
    [poz.system.config :as config]
    [poz.system.dns :as dns]
+   [poz.system.events :as events]
    [poz.system.keys :as keys]
+   [poz.system.operations :as operations]
    [poz.view.text :as text]))
 
 (set! *warn-on-reflection* true)
 
 ;; ## Configuration
 
-(defn- option
+(defn option
   "The option `--k ARG` of the command line that sets the option `k` of the configuration."
   [k arg]
   (let [{:keys [doc default read]} (config/options k)]
@@ -105,8 +107,8 @@
       (for [file ["owner.poz" "recovery.poz"] :let [path (str data "/" file)] :when (and data (files/exists? path))]
         (str "note: " path " changes the record and is not needed to serve: move it to a safe place")))))
 
-(defn- tell! [running json? {:keys [stdout stderr]}]
-  (say! stderr (notes running))
+(defn- tell! [running json? {:keys [note stdout]}]
+  (run! note (notes running))
   (say! stdout (if json? [(json/line (ready-json running))] (ready-lines running))))
 
 (defn- until-stopped [running {:keys [json]} {:keys [until-told] :as env}]
@@ -114,26 +116,62 @@
     (tell! running json env)
     (until-told)
     (finally (system/stop running)))
-  {:exit 0 :err ["stopped"] :json [{:event "stopped"}]})
+  {:exit 0 :json [{:event "stopped"}]})
 
-(defn- serve [{:keys [args options env]}]
-  (let [config (configuration options (if (seq args) {:domains args} {}) env)
-        config (if (or (error/anomaly? config) (nil? (:data config))) config (with-passphrase config env))
-        running (if (error/anomaly? config) config
-                    (system/start (merge config (select-keys env [:now :random :sealing]))))]
+(defn- run-server [config options env]
+  (let [running (system/start (merge config (select-keys env [:now :random :sealing])))]
     (if (error/anomaly? running) running (until-stopped running options env))))
+
+(defn- noting
+  "A function of a note: it tells of it as an event where those are logged, else to standard error."
+  [{:keys [log-level]} log {:keys [stderr now]}]
+  (let [teller (events/teller {:on-event (:on-event log) :level log-level :now now :failed operations/uncaught!})]
+    (if log
+      #(events/tell! teller :server/note {:message %})
+      #(say! stderr [%]))))
+
+(defn- with-log
+  "What `(f config env)` gives, with the log that `config` wants."
+  [{:keys [log-level log-format] :as config} {:keys [start-log stderr color] :as env} f]
+  (let [log (when start-log
+              (start-log stderr (when (not= :off log-level) (or log-format (if color :text :json)))))
+        note (noting config log env)]
+    (try
+      (when (and start-log (nil? log) (not= :off log-level))
+        (note "note: there is no log, since Logback is not on the class path"))
+      (let [done (f (cond-> config log (assoc :on-event (:on-event log))) (assoc env :note note))]
+        (cond-> done (and (nil? log) (not (error/anomaly? done))) (assoc :err ["stopped"])))
+      (finally (some-> (:stop log) (apply []))))))
+
+(defn- print-unit []
+  (let [text (files/resource "poz/poz.service")]
+    {:exit 0 :out (str/split-lines text) :json [{:unit text}]}))
+
+(defn- serve-config [{:keys [args options env]}]
+  (let [config (configuration options (if (seq args) {:domains args} {}) env)
+        config (if (or (error/anomaly? config) (nil? (:data config))) config (with-passphrase config env))]
+    (if (error/anomaly? config) config (with-log config env #(run-server %1 options %2)))))
+
+(defn- serve [{:keys [options] :as asked}]
+  (if (:systemd-unit options)
+    (print-unit)
+    (serve-config asked)))
 
 (def commands
   "The commands of this namespace."
   [{:name "serve" :args "[DOMAIN]..." :arity [0 nil] :group "Server" :run serve
     :summary "run an authority for a domain, a cache or a mirror"
-    :doc "Serves the records of an authority for DOMAIN on three ports until it is told to stop (SIGTERM or Ctrl-C), which lets open exchanges end. The first time it makes a fresh authority: keys, sealed under a passphrase, and a record. Prints what belongs into DNS, then a line that begins with ready. With --role cache or mirror it holds copies of the records of another server, --upstream, verifies each before anybody gets it, and takes no submissions. Every option can also be given in a file or in a variable of the environment: --query-port as POZ_QUERY_PORT."
+    :doc "Serves the records of an authority for DOMAIN on three ports until it is told to stop (SIGTERM or Ctrl-C), which lets open exchanges end. The first time it makes a fresh authority: keys, sealed under a passphrase, and a record. Prints what belongs into DNS, then a line that begins with ready; logs to standard error, a line of JSON for each event. With --role cache or mirror it holds copies of the records of another server, --upstream, verifies each before anybody gets it, and takes no submissions. Every option can also be given in a file or in a variable of the environment: --query-port as POZ_QUERY_PORT."
     :options (into config-options
                [(option :host "ADDRESS") (option :hostname "NAME")
                 (option :plain-port "PORT") (option :query-port "PORT") (option :submit-port "PORT")
-                (option :policy "POLICY")
+                (option :http-port "PORT") (option :http-host "ADDRESS")
+                (option :metrics-port "PORT") (option :metrics-host "ADDRESS")
+                (option :log-level "LEVEL") (option :log-format "FORMAT") (option :policy "POLICY")
                 (option :role "ROLE") (option :upstream "HOST[:PORT]") (option :upstream-key "HEX") (option :upstream-hash "HEX")
-                (option :records "FILE") (option :refresh-ms "MS") (option :stale-ms "MS")])
+                (option :records "FILE") (option :refresh-ms "MS") (option :stale-ms "MS")
+                {:name "systemd-unit" :doc "print a unit for systemd, hardened, with what to do with it, and do no more"}])
     :examples ["poz serve example.com --data /var/lib/poz --host 0.0.0.0"
+               "poz serve --systemd-unit"
                "poz serve example.com --policy '{:approve [\"*@example.com\"]}'"
                "poz serve example.com --role mirror --upstream poz.example.com --upstream-key … --upstream-hash … --records records.txt"]}])

@@ -14,7 +14,7 @@
   (:import
    (io.netty.bootstrap Bootstrap)
    (io.netty.channel Channel ChannelFuture ChannelHandlerContext ChannelOption)
-   (java.net InetSocketAddress)
+   (java.net InetAddress InetSocketAddress UnknownHostException)
    (java.util.concurrent CompletableFuture Executor Executors TimeUnit)
    (java.util.function BiConsumer)))
 
@@ -140,6 +140,12 @@
         ^Channel channel (.channel connecting)]
     (channel/when-done connecting #(connected! exchange %))
     (.whenComplete future (reify BiConsumer (accept [_ _ _] (.close channel))))))
+
+(defn address
+  "The address of `host` as text, or nil. Waits."
+  [^String host]
+  (try (.getHostAddress (InetAddress/getByName host))
+       (catch UnknownHostException _ nil)))
 
 (def ^:private resolver
   "Runs what asks for the address of a name, each on a thread that nothing else waits for: that may

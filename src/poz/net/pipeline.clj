@@ -99,7 +99,21 @@
           (recur conn)
           (channel/when-done sent (fn [_] (finish! conn))))))))
 
+(defn- observe!
+  "Tells who wants to know what has happened."
+  [{:keys [facts] :as conn} k & args]
+  (when-let [f (facts k)]
+    (try (apply f args)
+         (catch Throwable t (report! conn t)))))
+
+(defn- answered! [{:keys [state facts address] :as conn} response]
+  (when (:on-answer facts)
+    (let [{:keys [request since]} @state]
+      (observe! conn :on-answer (or request {:contract (:contract facts) :address address}) response
+        (if since (- (System/nanoTime) (long since)) 0)))))
+
 (defn- answer! [{:keys [state] :as conn} response]
+  (answered! conn response)
   (vswap! state assoc :phase :answering :pieces (link/outgoing (:link @state) response))
   (flush! conn))
 
@@ -148,6 +162,7 @@
   [{:keys [state facts address] :as conn} b]
   (let [request {:bytes b :contract (:contract facts) :address address}]
     (vswap! state assoc :alone true)
+    (when (:on-answer facts) (vswap! state assoc :request request :since (System/nanoTime)))
     (if-let [response (at-hand conn request)]
       (answer! conn response)
       (handle! conn request))))
@@ -157,6 +172,7 @@
 (declare advance!)
 
 (defn- shaken! [{:keys [ctx state] :as conn} found]
+  (observe! conn :on-handshake (not (error/anomaly? found)))
   (if (error/anomaly? found)
     (close! conn)
     (let [[noise message] found]
@@ -287,7 +303,9 @@
    :limits "numbers in place of those in poz.format.messages/limits"
    :handshakes "where they are computed: on the event :loop, by default, or by the :executor"
    :executor "a java.util.concurrent.Executor, where handshakes are computed and the handler runs"
-   :on-error "called with what the handler threw; by default the thread's own handler is"})
+   :on-error "called with what the handler threw; by default the thread's own handler is"
+   :on-answer "called on the event loop with the request, as the handler gets it, without :bytes where there was no whole one, the response's bytes, and the nanoseconds between them"
+   :on-handshake "called on the event loop with whether a handshake was well"})
 
 (defn- check! [{:keys [contract handler ready handshakes static] :as given}]
   (let [unknown (remove (set (keys options)) (keys given))

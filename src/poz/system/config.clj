@@ -20,7 +20,8 @@
    [poz.format :as format]
    [poz.format.messages :as messages]
    [poz.keyring :as keyring]
-   [poz.store :as store]))
+   [poz.store :as store]
+   [poz.system.events :as events]))
 
 (set! *warn-on-reflection* true)
 
@@ -48,6 +49,9 @@
    :read #(if (= "off" %) :off (parse-long %))})
 
 (def ^:private text {:check #(and (string? %) (not (str/blank? %))) :rule "a string" :read identity})
+
+(defn- one-of [ks]
+  {:check (set ks) :rule (str/join ", " ks) :read #(let [k (keyword %)] (some #{k} ks))})
 
 (defn- secret [doc wrap]
   {:doc doc :secret wrap :check #(or (bytes/secret? %) ((:check text) %)) :rule "a string" :read identity})
@@ -108,6 +112,12 @@
     :plain-port (assoc port :doc "queries without encryption" :default 7074)
     :query-port (assoc port :doc "queries over Noise" :default 7075)
     :submit-port (assoc port :doc "submissions over Noise" :default 7076)
+    :http-port (assoc port :doc "/.well-known/poz over plain HTTP, for a proxy that does TLS" :default :off)
+    :http-host (assoc text :doc "the address of that" :default "127.0.0.1")
+    :metrics-port (assoc port :doc "/metrics and /health over plain HTTP" :default :off)
+    :metrics-host (assoc text :doc "the address of those" :default "127.0.0.1")
+    :log-level (assoc (one-of events/levels) :doc "from which level on events are told: debug, which tells names too, info, warn, error or off" :default :info)
+    :log-format (assoc (one-of [:json :text]) :doc "how poz serve logs them: json or text; text at a terminal, else json")
     :policy {:doc "who gets a handle, see poz.authority.policy" :default :manual
              :check (comp nil? policy/fault) :fault policy/fault :rule "a policy" :read edn-value}
     :reservation-ms (assoc milliseconds :doc "how long an issued handle stays reserved" :default (:reservation-ms messages/limits))
@@ -140,6 +150,7 @@
               :check sealing? :rule "a map of :memory-kib, :passes, :lanes" :read edn-value}
     :now (assoc function :doc "the clock, a function: milliseconds")
     :random (assoc function :doc "randomness, a function of n: n bytes")
+    :on-event (assoc function :doc "called with each event, see poz.system.events; it must not wait")
     :on-error (assoc function :doc "called with a defect, a Throwable")))
 
 ;; ## Putting together

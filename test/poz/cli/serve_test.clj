@@ -101,6 +101,32 @@
           ["example.com" "--nope"] 2 #"--nope"))
       (is (not-any? #{"data"} (cli/names (at)))))))
 
+(defn- exec-start
+  "The words behind `poz` of the unit's ExecStart, %S and %d being folders."
+  [unit state credentials]
+  (let [[_ line] (re-find #"(?m)^ExecStart=(.*)$" unit)
+        [before after] (str/split line #"/poz\.jar ")]
+    (is (str/starts-with? before "/usr/bin/java "))
+    (map #(-> % (str/replace "%S" state) (str/replace "%d" credentials)) (str/split after #" "))))
+
+(deftest the-unit-of-systemd
+  (let [{:keys [exit out json]} (cli/run ["serve" "--systemd-unit"])
+        unit (cli/text out)]
+    (is (= 0 exit))
+    (is (= unit (str/trimr (:unit (first (:json (cli/run ["serve" "--systemd-unit" "--json"])))))))
+    (is (nil? json))
+    (testing "what it starts is a command of ours, which serves"
+      (cli/with-folder
+        (fn [at]
+          (cli/write! (at "passphrase") "correct horse\n")
+          (let [file (cli/write! (at "poz.edn") "{:domains [\"example.com\"] :plain-port 0 :query-port 0 :submit-port 0}")
+                [command & words] (map #(if (= "/etc/poz/poz.edn" %) file %) (exec-start unit (at) (at)))
+                ready (volatile! nil)]
+            (is (= "serve" command))
+            (is (= 0 (:exit (serve words #(vreset! ready (last %)) {:getenv {}}))))
+            (is (str/starts-with? (str @ready) "ready "))
+            (is (= ["owner.poz" "recovery.poz" "server.poz"] (take 3 (cli/names (at "poz")))))))))))
+
 (deftest no-secret-is-printed
   (cli/with-folder
     (fn [at]

@@ -63,11 +63,11 @@
           archive (str (io/file folder "poz.jsa"))]
       (.addShutdownHook (Runtime/getRuntime) (Thread. #(delete! folder)))
       (when-not (zero? (long (run-java! (str "-Dclojure.compile.path=" classes) "-cp" (str/join File/pathSeparator (cons (str classes) entries))
-                               "clojure.main" "-e" "(binding [*compile-files* true] ((requiring-resolve 'poz.main/commands)))")))
+                               "clojure.main" "-e" "(binding [*compile-files* true] (compile 'poz.launch) ((requiring-resolve 'poz.main/commands)) (run! require '[poz.cli.logback poz.system.http poz.system.metrics]))")))
         (throw (ex-info "poz does not compile." {})))
       (jar! jar [classes (io/file "resources")])
-      (run-java! (str "-XX:ArchiveClassesAtExit=" archive) "-cp" path "poz.main" "tour")
-      [(str "-XX:SharedArchiveFile=" archive) "-cp" path "poz.main"])))
+      (run-java! (str "-XX:ArchiveClassesAtExit=" archive) "-cp" path "poz.launch" "tour")
+      [(str "-XX:SharedArchiveFile=" archive) "-cp" path "poz.launch"])))
 
 (def ^:private environment
   "Sealing costs as little as it may: not what these tests are about."
@@ -96,6 +96,9 @@
     (when-not line
       (.destroyForcibly p)
       (throw (ex-info (str "The server did not start: " @err) {:words words})))
+    (when-not (str/starts-with? line "{")
+      (.destroyForcibly p)
+      (throw (ex-info (str "The server says: " line) {:words words})))
     (let [{:keys [ports original-hash noise-key domains]} (json/read-str line :key-fn keyword)]
       {:process p :out (future (slurp out)) :err err :ports ports :domains domains
        :hash (bytes/hex-> original-hash) :noise-key (bytes/hex-> noise-key)})))

@@ -5,26 +5,29 @@
   (:require
    [clojure.string :as str])
   (:import
+   (ch.qos.logback.classic Level LoggerContext)
+   (ch.qos.logback.classic.spi ILoggingEvent)
+   (ch.qos.logback.core AppenderBase)
    (io.netty.buffer ByteBufAllocator)
    (io.netty.util ResourceLeakDetector ResourceLeakDetector$Level)
-   (java.util.logging Handler LogRecord Logger)))
+   (org.slf4j LoggerFactory)))
 
 (set! *warn-on-reflection* true)
 
 (def ^:private reports (atom []))
 
-(def ^:private collector
-  (proxy [Handler] []
-    (publish [^LogRecord r] (swap! reports conj (.getMessage r)))
-    (flush [])
-    (close [])))
-
-;; The detector tells of leaks in its log and nowhere else. The logger is kept here, since
-;; java.util.logging would forget it together with the handler.
+;; The detector tells of leaks in its log and nowhere else, which is Logback's in the tests.
 (def ^:private logger
-  (delay (doto (Logger/getLogger (.getName ResourceLeakDetector))
-           (.setUseParentHandlers false)
-           (.addHandler collector))))
+  (delay
+    (let [^LoggerContext context (LoggerFactory/getILoggerFactory)
+          collector (doto (proxy [AppenderBase] []
+                            (append [event] (swap! reports conj (.getFormattedMessage ^ILoggingEvent event))))
+                      (.setContext context)
+                      (.start))]
+      (doto (.getLogger context (.getName ResourceLeakDetector))
+        (.setLevel Level/ERROR)
+        (.setAdditive false)
+        (.addAppender collector)))))
 
 (defn- detect! []
   (ResourceLeakDetector/setLevel ResourceLeakDetector$Level/PARANOID)
