@@ -48,7 +48,7 @@
   [_]
   (let [file "target/poz.jar"]
     (start-afresh)
-    (b/compile-clj {:basis @basis :class-dir classes :ns-compile '[poz.main poz.client.lookup]})
+    (b/compile-clj {:basis @basis :class-dir classes :src-dirs ["src"]}) ; all: poz.main loads lazily
     ;; nobody writes a log here: SLF4J, by which dnsjava logs, shall not complain of that
     (b/write-file {:path (str classes "/META-INF/services/org.slf4j.spi.SLF4JServiceProvider")
                    :string "org.slf4j.helpers.NOP_FallbackServiceProvider\n"})

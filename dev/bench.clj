@@ -1,12 +1,14 @@
 (ns bench
-  "Measurements, each beside a baseline: `clojure -M:bench [NAME]...`, all without a name.
+  "Measurements, each beside a baseline: `clojure -M:bench [NAME [N]...]...`, all without a name.
 
   `benchmarks` is the table of them. Figures of a noisy machine mean little on their own;
   the ratio of two that were measured in turn means something."
   (:require
    [bench.codec :as codec]
    [bench.crypto :as crypto]
+   [bench.growth :as growth]
    [bench.lookup :as lookup]
+   [bench.mirror :as mirror]
    [bench.net :as net]
    [bench.noise :as noise]
    [bench.store :as store]
@@ -22,18 +24,27 @@
    ["crypto" {:doc "the primitives, with each provider" :run crypto/run}]
    ["noise" {:doc "handshakes, beside the bare agreements in them" :run noise/run}]
    ["net" {:doc "lookups on 7074 and 7075, beside nginx and NSD" :run net/run}]
+   ["mirror" {:doc "copying an authority, beside bare verdicts; a number after it says how many records" :run mirror/run}]
    ["lookup" {:doc "a cold lookup of a user, beside its bare round trips" :run lookup/run}]
-   ["store" {:doc "reads and durable writes of each store" :run store/run}]])
+   ["store" {:doc "reads and durable writes of each store" :run store/run}]
+   ["growth" {:doc "time and memory against entries, revisions, bytes and connections, with pictures" :run growth/run}]])
 
 (def ^:private help
   (str/join "\n"
-    (concat ["Measures poz: clojure -M:bench [NAME]..., all without a name." ""]
+    (concat ["Measures poz: clojure -M:bench [NAME [N]...]..., all without a name." ""]
       (for [[name {:keys [doc]}] benchmarks] (format "  %-8s %s" name doc)))))
 
-(defn- run-named [names]
-  (doseq [[name {:keys [run]}] benchmarks :when (or (empty? names) (some #{name} names))]
+(defn- called
+  "Name → the numbers after it, of the words."
+  [words]
+  (second (reduce (fn [[name calls] word]
+                    (if-let [n (parse-long word)] [name (update calls name conj n)] [word (assoc calls word [])]))
+            [nil {}] words)))
+
+(defn- run-named [calls]
+  (doseq [[name {:keys [run]}] benchmarks :when (or (empty? calls) (contains? calls name))]
     (println (str "## " name))
-    (run)
+    (apply run (calls name []))
     (println)))
 
 (defn- say! [& words]
@@ -42,12 +53,12 @@
 (defn- main
   "Does what the words `names` say; the exit code."
   [names]
-  (let [unknown (remove (into #{} (map first) benchmarks) names)]
+  (let [calls (called names) unknown (remove (into #{} (map first) benchmarks) (keys calls))]
     (cond
       (some #{"--help" "-h"} names) (do (println help) 0)
       (seq unknown) (do (say! "there is no benchmark " (first unknown) ", only " (str/join ", " (map first benchmarks)))
                         2)
-      :else (try (run-named names)
+      :else (try (run-named calls)
                  0
                  (catch clojure.lang.ExceptionInfo e
                    (when-not (:missing (ex-data e)) (throw e))

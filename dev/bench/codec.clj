@@ -1,8 +1,10 @@
 (ns bench.codec
   "What decoding and encoding a record costs, beside code written by hand for the same
-  bytes (`bench.by-hand`): `(run)`."
+  bytes (`bench.by-hand`), and beside the same content in CBOR and in Protocol Buffers
+  (`bench.foreign`): `(run)`."
   (:require
    [bench.by-hand :as by-hand]
+   [bench.foreign :as foreign]
    [bench.ratio :as ratio]
    [bench.records :as records]
    [poz.record :as record]))
@@ -25,4 +27,10 @@
     (println (str "A record of " (count file) " bytes, beside code written by hand"))
     (ratio/print-ratios
       [["decode" #(by-hand/decode file) #(record/decode file)]
-       ["encode" #(by-hand/encode record) #(record/encode record)]])))
+       ["encode" #(by-hand/encode record) #(record/encode record)]])
+    (doseq [[name of] [["Jackson's CBOR" foreign/cbor] ["Protocol Buffers" foreign/protobuf]]
+            :let [{:keys [decode encode size]} (of record)]]
+      (println (str "Beside " name ", in " size " bytes that are held against no rule"))
+      (ratio/print-ratios
+        [["decode" decode #(record/decode file)]
+         ["encode" encode #(record/encode record)]]))))

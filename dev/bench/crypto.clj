@@ -2,6 +2,9 @@
   "What the primitives cost per core: `(run)` prints calls per second, with each provider."
   (:require
    [bench.harness :as harness]
+   [bench.net.process :as process]
+   [clojure.java.io :as io]
+   [clojure.string :as str]
    [poz.bytes :as bytes]
    [poz.crypto :as crypto]
    [poz.crypto.sha3 :as sha3]))
@@ -43,9 +46,24 @@
      ["ChaCha20-Poly1305 seal 1 KiB" #(crypto/seal secret nonce message kib)]
      ["ChaCha20-Poly1305 open 1 KiB" #(crypto/open secret nonce message sealed)]]))
 
-(defn run
-  "Prints calls per second and µs per call, on this thread. Takes about half a minute."
+;; libsodium
+
+(defn- libsodium
+  "`[version rate]`: how many Ed25519 signatures a second libsodium verifies, in C."
   []
+  (let [folder (process/folder) program (io/file folder "sodium")]
+    (try
+      (process/run!! (process/program! "gcc" "gcc") "-O2" "-o" program "dev/bench/foreign/sodium.c" "-lsodium")
+      (let [[version rate] (str/split (str/trim (process/run!! program)) #" ")]
+        [version (parse-double rate)])
+      (finally (process/delete! folder)))))
+
+(defn run
+  "Prints calls per second and µs per call, on this thread. Takes about half a minute. Needs gcc
+  and the Debian package libsodium-dev."
+  []
+  (let [[version rate] (libsodium)]
+    (println (format "%-44s %12.0f /s %10.2f µs" (str "Ed25519 verify, libsodium " version " in C") rate (/ 1e6 rate))))
   (println "SHA3-256")
   (harness/print-rates
     (for [b [message kib] [name f] [["Bouncy Castle" sha3/by-bouncy-castle] ["JDK" sha3/by-jdk]]]

@@ -36,12 +36,12 @@
 (def ^:private jvm-options
   ["-XX:+UseSerialGC" "-Xms256m" "-Xmx256m"])
 
-(defn- ours
-  "Our server: what it printed, and its `:process`."
-  []
+(defn ours
+  "Our server, started with `words`: what it printed, and its `:process`."
+  [& words]
   (let [java (str (System/getProperty "java.home") "/bin/java")
         process (process/start (concat [java] jvm-options ["-cp" (System/getProperty "java.class.path")
-                                                           "clojure.main" "-m" "bench.net.server"]) nil)]
+                                                           "clojure.main" "-m" "bench.net.server"] words) nil)]
     (if-let [line (.readLine ^BufferedReader (io/reader (.getInputStream process)))]
       (-> (edn/read-string line)
         (update :key bytes/hex->)

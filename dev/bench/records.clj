@@ -11,6 +11,7 @@
    [poz.format :as format]
    [poz.identity :as identity]
    [poz.master :as master]
+   [poz.record :as record]
    [poz.signing :as signing]
    [poz.zone :as zone]))
 
@@ -156,3 +157,35 @@
   "A record of `n` revisions and without zones."
   [n]
   (:record (revised (holder "ada" algorithms) (dec (long n)))))
+
+(defn people
+  "`{:records :provider}`: the records of people numbered `from` to `to`, each of other keys, with a
+  handle of the one provider and two services."
+  [from to]
+  (let [provider (provider)]
+    {:provider (:record provider)
+     :records (vec (for [i (range from to)
+                         :let [person (holder (str "person " i) algorithms)
+                               entry (identity-entry provider person i)]]
+                     (:record (-> person
+                                (granted :identity [entry])
+                                (granted :service (sorted-by-encoding :service (map service-entry (range 2))))))))}))
+
+(defn with-services
+  "A record with `n` services in its Service Zone."
+  [n]
+  (let [ada (holder "ada" algorithms)]
+    (:record (granted ada :service (sorted-by-encoding :service (map service-entry (range n)))))))
+
+(defn of-size
+  "A record of about `size` bytes, 1,024 at least: it has keys of an algorithm that nobody here
+  knows, of up to 8 KiB each."
+  [size]
+  (let [{:keys [record secrets]} (holder "ada" algorithms)
+        room (- (long size) (count (record/encode record)))
+        lengths (remove zero? (conj (vec (repeat (quot room 8192) 8189)) (max 0 (- (rem room 8192) 3))))
+        keys (map-indexed (fn [i n] {:algorithm 99 :key (bytes/join [(crypto/sha3-256 (bytes/utf8 (str i))) (bytes/zeros (max 0 (- (long n) 32)))])})
+               lengths)
+        draft (master/genesis (-> {:public-key-map (into (:public-key-map record) keys) :timestamp start}
+                                (merge (select-keys (:master-zone record) [:master-keys :delegations]))))]
+    (finished draft [0 1] secrets)))

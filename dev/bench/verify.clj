@@ -12,12 +12,14 @@
    [poz.crypto :as crypto]
    [poz.identity :as identity]
    [poz.master.chain :as chain]
+   [poz.record :as record]
    [poz.signing :as signing]
    [poz.verify :as verify]
    [poz.zone :as zone])
   (:import
    (com.sun.management ThreadMXBean)
-   (java.lang.management ManagementFactory)))
+   (java.lang.management ManagementFactory)
+   (java.util.concurrent ExecutorService Executors Future)))
 
 (set! *warn-on-reflection* true)
 
@@ -71,13 +73,19 @@
   [subject]
   (doto (verdict subject) hash))
 
+(defn- arrived
+  "`record` as it is when it comes from somewhere: decoded from bytes."
+  [record]
+  (record/parse (record/encode record)))
+
 (defn- subject
-  "`{:record :providers :checks}` for one that verifies; throws for any other."
-  [{:keys [record providers] :as subject}]
-  (let [all (checks record providers)]
-    (when-not (and (run-checks all) (= :valid (:outcome (verdict subject))))
+  "`{:record :providers :checks}` of records that arrived and verify; throws for any other."
+  [{:keys [record providers]}]
+  (let [record (arrived record) providers (mapv arrived providers)
+        subject {:record record :providers providers :checks (checks record providers)}]
+    (when-not (and (run-checks (:checks subject)) (= :valid (:outcome (verdict subject))))
       (throw (IllegalStateException. "This record does not verify.")))
-    (assoc subject :checks all)))
+    subject))
 
 ;; ## Rows
 
@@ -111,16 +119,42 @@
                       (quot (- after before) (count held)))))))
 
 (defn- print-memory [revisions]
-  (let [record (records/long-chain revisions)
+  (let [record (arrived (records/long-chain revisions))
         judge (fn [keep] #(verify/verify record {:now records/now :keep keep}))]
     (println (format "%-44s %10d B  %10d B  %10d B" (format "a chain of %,d revisions" revisions)
                (quot (allocated-bytes (judge :all)) (long revisions))
                (kept-bytes (judge :all) 10)
                (kept-bytes (judge :faults) 200)))))
 
+;; ## All cores
+
+(def ^:private batch-size 10000)
+
+(defn- seconds [f]
+  (let [start (System/nanoTime)]
+    (f)
+    (/ (- (System/nanoTime) start) 1e9)))
+
+(defn- print-batch
+  "Prints how much sooner all cores are done with many records than one is."
+  []
+  (let [records (mapv arrived (records/several batch-size))
+        valid! #(when-not (= :valid (:outcome (verdict {:record %}))) (throw (IllegalStateException. "not valid")))
+        cores (.availableProcessors (Runtime/getRuntime))
+        ^ExecutorService pool (Executors/newFixedThreadPool cores)
+        one #(run! valid! records)
+        all #(run! Future/.get (.invokeAll pool ^java.util.Collection (mapv (fn [part] (fn [] (run! valid! part))) (partition-all 100 records))))]
+    (try
+      (let [rounds (doall (repeatedly 5 (fn [] [(seconds one) (seconds all)])))
+            one (harness/median (map first rounds))]
+        (println (format "%,d records, each new: %.2f s on one core, %.2f× as fast on %d; %,.0f signatures per second on one"
+                   batch-size one (harness/median (map (fn [[a b]] (/ a b)) rounds)) cores
+                   (/ (* batch-size (count (record-checks (first records)))) one))))
+      (finally (.shutdown pool)))))
+
 (defn run
-  "Prints the time of each verdict beside that of the bare checks, and the ratio; and what memory
-  the verdict on a long chain takes."
+  "Prints the time of each verdict beside that of the bare checks, and the ratio; what all cores
+  do; and what memory the verdict on a long chain takes."
   []
   (let [typical (subject {:record (records/typical)})
         large (subject (records/large))
@@ -135,5 +169,6 @@
        (row "5 zones, 20 entries, 10 revisions" large verdict)
        (row "a chain of 1,000 revisions" long-chain verdict)
        (row "a typical record, read" typical read-aloud)]))
+  (print-batch)
   (println "Memory: allocated for each revision, kept by a verdict, kept by one with :keep :faults")
   (run! print-memory [10 100 1000]))

@@ -3,40 +3,50 @@
 
     file, hex          byte strings from a file, from hex digits
     parse, encode      byte string ↔ record, a plain map
-    verify, why        a record → a verdict; a verdict in words
-    show, dump, doc    a record as a tree; every byte with its meaning; a section's fields
-    schema, validate, explain    the format as Malli forms; a value against one
-    public-view, armor           what may be published; the text form
+    verify, why        a record → a verdict; a verdict, or a failure, in words
+    show, tree, dump   whatever it is, as a person reads it; a record as a tree; every byte
+    doc                a section's fields
+    schema, explain    the format as Malli forms; what is wrong with a value by one
+    public-view, armor what may be published; the text form
     update             what becomes of a record that is held when another comes
     diff, simulate     what changed; who can do what, what a loss or a theft means
-    anomaly?, fix      is this a failure; what to do about it
+    query              ask servers, and believe nothing that does not verify
+    anomaly?           is this a failure
+    tap                send events to `tap>`, or stop it
 
   Failures that are to be expected are values, anomaly maps: `(:poz/error x)` names the
-  rule, `(:message x)` says it in a sentence. A wrong argument throws.
-  The examples are run as tests, from the root of the project."
+  rule, `(:message x)` says it in a sentence, `why` shows it with its place and what to do.
+  A wrong argument throws. Records and verdicts take `clojure.datafy/nav` (see `poz.nav`).
+
+  Lines are a seq of strings that prints as lines at a REPL. What is rarely used, and all that
+  needs a network, is loaded when it is first called. The examples are run as tests, from the
+  root of the project."
   (:refer-clojure :exclude [update])
   (:require
+   [clojure.string :as str]
    [poz.bytes :as bytes]
-   [poz.codec :as codec]
-   [poz.codec.schema :as codec-schema]
-   [poz.codec.table :as table]
-   [poz.codec.validate :as validate]
-   [poz.diff :as diff]
    [poz.error :as error]
    [poz.format :as format]
+   [poz.nav :as nav]
    [poz.record :as record]
-   [poz.record.schema :as record-schema]
    [poz.signing :as signing]
-   [poz.simulate :as simulate]
-   [poz.update :as update]
+   [poz.tap :as tap]
    [poz.verify :as verify]
    [poz.view.dump :as dump]
-   [poz.view.tree :as tree]
+   [poz.view.text :as text]
    [poz.view.verdict :as verdict])
   (:import
    (java.nio.file Files Path)))
 
 (set! *warn-on-reflection* true)
+
+(defn- later
+  "Calls the function named `sym`, whose namespace is loaded if it is not yet."
+  [sym & args]
+  (apply (requiring-resolve sym) args))
+
+(defn- lines [xs]
+  (nav/shown (text/lines xs) :inspector))
 
 (defn file
   "The byte string in the file at `path`. Throws IOException.
@@ -62,8 +72,8 @@
       ;=> 1
       (:poz/error (parse (hex \"504f5a01\")))
       ;=> :format/version"
-  ([b] (record/parse b))
-  ([b options] (record/parse b options)))
+  ([b] (parse b {}))
+  ([b options] (nav/record (tap/parsed! b (record/parse b options)))))
 
 (defn encode
   "The byte string of a record. Throws the anomaly of a map that no file decodes to.
@@ -81,69 +91,117 @@
       (:outcome (verify (parse (file \"test/vectors/records/all-zones.poz\")) {:now 1793491200000}))
       ;=> :valid"
   [record options]
-  (verify/verify record options))
+  (nav/verdict (tap/verified! record (verify/verify record options)) record))
+
+(defn- anomaly-lines [{:keys [message] :as anomaly} options]
+  (let [{:keys [width color]} (text/options (select-keys text/option-rows [:width :color]) options)]
+    (concat
+      (text/hang (text/escape (str message " [" (error/code (:poz/error anomaly)) "]")) width 0 2)
+      (when-let [b (:poz/bytes (meta anomaly))] (dump/fault b {:width width :color color}))
+      (some-> (error/fix anomaly) (text/hang width 0 2)))))
 
 (defn why
-  "A verdict in words, as lines. Options: `:steps` (show those that hold too), `:color`,
-  `:width`.
+  "A verdict of `verify` in words, as lines; of an anomaly what is wrong, the bytes that are, and
+  what to do. Options: `:steps` (show those that hold too), `:color`, `:width`.
 
-      (let [r (parse (file \"test/vectors/records/genesis-minimal.poz\"))]
-        (first (why r (verify r {:now 1793491200000}))))
-      ;=> \"record: valid\""
-  ([record verdict] (why record verdict {}))
-  ([record verdict options] (verdict/lines "record" record verdict options)))
+      (first (why (verify (parse (file \"test/vectors/records/all-zones.poz\")) {:now 1793491200000})))
+      ;=> \"record: valid\"
+      (nth (why (parse (hex \"504f5a01\"))) 4)
+      ;=> \"      ^^                       format/version\""
+  ([x] (why x {}))
+  ([x options]
+   (lines
+     (if (error/anomaly? x)
+       (anomaly-lines x options)
+       (verdict/lines "record" (:poz/record (meta x)) x options)))))
 
-(defn show
-  "A record as a tree, as lines. Options: `:color`, `:width`, `:full`.
-
-      (first (show (parse (file \"test/vectors/records/all-zones.poz\"))))
-      ;=> \"Keys: 10\""
-  ([record] (show record {}))
-  ([record options] (tree/show record (assoc options :key-hash signing/key-hash))))
-
-(defn dump
-  "Every byte of a file with its meaning, as lines; of a broken one up to the fault. Options:
+(defn tree
+  "A record as a tree, as lines: its keys, who may change what, what each zone says. Options:
   `:color`, `:width`, `:full`.
 
-      (second (dump (hex \"504f5a01\")))
-      ;=> \"0000  50 4f 5a                 magic — \\\"POZ\\\"\""
-  ([b] (dump b {}))
-  ([b options] (dump/dump b options)))
+      (take 2 (tree (parse (file \"test/vectors/records/all-zones.poz\"))))
+      ;=> (\"Keys: 10\" \"  0  ed25519       hash 5d16381a34a143f9…\")"
+  ([record] (tree record {}))
+  ([record options]
+   (lines (later 'poz.view.tree/show record (assoc options :key-hash signing/key-hash)))))
+
+(defn- bytes-of
+  "The byte string that `x` is about: one, hex digits, the text form, the path of a file, a
+  record, an anomaly that `parse` gave, a verdict."
+  [x]
+  (cond
+    (bytes/bytes? x) x
+    (and (string? x) (re-matches #"(?:\p{XDigit}\p{XDigit})*" x)) (hex x)
+    (and (string? x) (str/includes? x "-----BEGIN POZ")) (bytes/utf8 x)
+    (string? x) (file x)
+    (error/anomaly? x) (:poz/bytes (meta x))
+    (:master-zone x) (encode x)
+    (:outcome x) (some-> (:poz/record (meta x)) bytes-of)))
+
+(defn dump
+  "Every byte with its meaning, as lines; of a broken file up to the fault. `x` is a byte string,
+  hex digits, a text form, the path of a file, a record, what `parse` gave instead of one, or a verdict.
+  Options: `:color`, `:width`, `:full`.
+
+      (second (dump \"504f5a01\"))
+      ;=> \"0000  50 4f 5a                 magic — \\\"POZ\\\"\"
+      (count (dump \"test/vectors/records/all-zones.poz\"))
+      ;=> 794"
+  ([x] (dump x {}))
+  ([x options]
+   (if-let [b (bytes-of x)]
+     (lines (dump/dump b options))
+     (throw (IllegalArgumentException. "dump takes a byte string, hex digits, a path, a record, or what parse and verify gave.")))))
+
+(defn show
+  "Whatever `x` is, as a person reads it, as lines: a record, a verdict, an anomaly, what `diff`
+  or `simulate` gave, a byte string, a path. Options: `:color`, `:width`.
+
+      (first (show (parse (file \"test/vectors/records/all-zones.poz\"))))
+      ;=> \"Keys: 10\"
+      (first (show \"test/vectors/records/all-zones.poz\"))
+      ;=> \"Header, 8 bytes\""
+  ([x] (show x {}))
+  ([x options]
+   (cond
+     (:master-zone x) (tree x options)
+     (:changes x) (lines (later 'poz.view.diff/lines "before" "after" x options))
+     (:powers x) (lines (later 'poz.view.simulate/lines "record" (:poz/record (meta x)) x options))
+     (or (error/anomaly? x) (:outcome x)) (why x options)
+     :else (dump x options))))
 
 (defn doc
-  "The fields of a section or type of the format, as lines.
+  "The fields of a section of the format, as lines. Without a section the keys of all there are.
 
       (first (doc :key-names))
-      ;=> \"Key Names, section 0x8004, private\""
-  [section]
-  (table/doc-lines format/format section))
+      ;=> \"Key Names, section 0x8004, private\"
+      (take 2 (doc))
+      ;=> (:public-key-map :master-zone)"
+  ([] (map :key format/sections))
+  ([section]
+   (if-let [found (later 'poz.codec.table/doc-lines format/format section)]
+     (lines found)
+     (throw (IllegalArgumentException. (str "There is no section " section ". There are " (str/join " " (doc)) "."))))))
 
 (defn schema
   "The Malli form of `:poz/record`, or of a type of the format. It is data; with Malli on the
-  class path `(malli.core/validate (schema :poz/record) r)` gives what `validate` gives.
+  class path `(malli.core/validate (schema :poz/record) r)` says whether `explain` finds nothing.
 
       (take 2 (schema :master-content))
       ;=> (:map {:closed true})"
   [type]
-  (if (= :poz/record type)
-    (record-schema/record-schema)
-    (codec-schema/schema (:node (codec/codec (:types format/format) type)))))
-
-(defn validate
-  "True if `value` is one of `schema`: if and only if it can be encoded.
-
-      (validate (schema :denials) [])
-      ;=> true"
-  [schema value]
-  (validate/validate schema value))
+  (later 'poz.record.schema/schema type))
 
 (defn explain
-  "Everything that is wrong with `value` by `schema`: nil, or `[{:path :message :value}]`.
+  "Everything that is wrong with `value` by `schema`: `[{:path :message :value}]`, or nil if it can
+  be encoded, and only then.
 
       (map :path (explain (schema :share) 101))
-      ;=> ([])"
+      ;=> ([])
+      (explain (schema :share) 100)
+      ;=> nil"
   [schema value]
-  (validate/explain schema value))
+  (later 'poz.codec.validate/explain schema value))
 
 (defn public-view
   "What of a record may be published: no private section, no key that nothing cites.
@@ -170,26 +228,37 @@
         (:outcome (update (r \"recovery-1\") (r \"recovery-2\") {:now 1793491200000})))
       ;=> :accepted"
   [held record options]
-  (update/apply-update held record options))
+  (later 'poz.update/apply-update held record options))
 
 (defn diff
   "What changed from record `a` to record `b`: `{:same :changes [{:change :path :message …}]}`.
 
       (let [r #(parse (file (str \"test/vectors/records/\" % \".poz\")))]
-        (:same (diff (r \"recovery-1\") (r \"recovery-1\"))))
-      ;=> true"
+        (:message (first (:changes (diff (r \"recovery-1\") (r \"recovery-2\"))))))
+      ;=> \"revision 2, 2026-01-01T01:00:00Z, signed by keys 1, 2, 3: new\""
   [a b]
-  (diff/diff a b))
+  (later 'poz.diff/diff a b))
 
 (defn simulate
   "Who can change the master zone, grant and deny in each zone, and what each loss or theft
   of one or two keys would mean. Options: `:without`, lost keys, `:stolen`, keys of a thief,
   `:limit`.
 
-      (map? (simulate (parse (file \"test/vectors/records/recovery-1.poz\"))))
+      (let [{:keys [thief]} (simulate (parse (file \"test/vectors/records/recovery-1.poz\")) {:stolen #{0}})]
+        (:controls-all thief))
       ;=> true"
   ([record] (simulate record {}))
-  ([record options] (simulate/simulate record options)))
+  ([record options] (vary-meta (later 'poz.simulate/simulate record options) assoc :poz/record record)))
+
+(defn query
+  "The verified answer of servers to `question`, or an anomaly: see `poz.client/query`, whose
+  options these are.
+
+      (:poz/error (query {:type :status}
+                    {:now 1793491200000 :servers [{:host \"127.0.0.1\" :port 1 :encryption :none}]}))
+      ;=> :net/unreachable"
+  [question options]
+  (tap/queried! question (later 'poz.client/query question options)))
 
 (defn anomaly?
   "True if `x` is a failure.
@@ -199,10 +268,11 @@
   [x]
   (error/anomaly? x))
 
-(defn fix
-  "What a person can do about an anomaly.
+(defn tap
+  "Sends what happens here to `tap>` (see `poz.tap`) from now on, or, given false, no more. Off
+  at first.
 
-      (fix (parse (hex \"00\")))
-      ;=> \"Fetch the file again.\""
-  [anomaly]
-  (error/fix anomaly))
+      (tap false)
+      ;=> false"
+  [on]
+  (if on (tap/on!) (tap/off!)))

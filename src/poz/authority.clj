@@ -9,8 +9,8 @@
 
   The config: `:provider`, the original hash of the record whose handles are issued here;
   `:ring`, the keyring of its Identity keys; `:domains`, domain → original hash of the record
-  that is authoritative under it; `:mirrors`; `:software`; `:policy`, a function of `{:request
-  :record :address}` that gives `:approve`, `:hold` or `{:reject reason}` (`poz.authority.policy`);
+  that is authoritative under it; `:mirrors`; `:software`, a string or a function that gives one;
+  `:role`, unless it is `:authoritative`; `:policy`, a function of `{:request :record :address}` that gives `:approve`, `:hold` or `{:reject reason}` (`poz.authority.policy`);
   `:limits`, numbers in place of those in `poz.format.messages/limits`.
 
   A *ticket* stands for a request that is held until the operator decides. There are at most
@@ -37,9 +37,11 @@
 
 ;; ## Queries
 
-(defn- hash-of-subject [{:keys [domain hash handle]} {:keys [domains]} read]
+(defn hash-of-subject
+  "The original hash of the record that a subject names, or nil."
+  [{:keys [domain hash handle]} {:keys [domains]} read]
   (cond
-    domain (get domains domain)
+    domain (or (get domains domain) (state/domain read domain))
     hash hash
     handle (get-in (state/handle read handle) [:live :user])))
 
@@ -56,8 +58,8 @@
         {:ok answer}))
     {:failure (error/anomaly :wire/not-found)}))
 
-(defn- status-answer [{:keys [software]} now]
-  {:software software :role :authoritative :time now :oldest 0 :newest 0})
+(defn- status-answer [{:keys [software role] :or {role :authoritative}} now]
+  {:software (if (fn? software) (software) software) :role role :time now :oldest 0 :newest 0})
 
 (defn- query [{:keys [type payload]} config read {:keys [now challenge]}]
   (case type

@@ -6,6 +6,7 @@
     submit, submit-async  a submission → what became of it
     smallest-update       a record and what a server holds → what to submit
     servers-of            a verified record → its servers
+    mirrors               a subject → who else serves its record
 
   A *question* is `{:type :subject}`: the type is MASTER and so on as a keyword of
   `poz.format.messages`, with `:from` for CHAIN, `:zones` for ZONES, and no subject for
@@ -82,11 +83,16 @@
   (when-not (known type)
     (throw (IllegalArgumentException. (str "There is no " (pr-str type) " here; known are " (sort known))))))
 
+(defn- to-try
+  "`servers` in the order in which to try them for a request of `type`."
+  [servers type {:keys [random]}]
+  (servers/order (distinct (map #(servers/prepare % type) servers))
+    #(/ (double (bytes/uint (random 4))) 4294967296.0)))
+
 (defn- ask
   "The future of what `judge` makes of the answer to `asked`, with filled `options`."
-  ^CompletableFuture [{:keys [type] :as asked} {:keys [random] :as options} judge]
-  (let [servers (servers/order (distinct (map #(servers/prepare % type) (:servers options)))
-                  #(/ (double (bytes/uint (random 4))) 4294967296.0))
+  ^CompletableFuture [{:keys [type] :as asked} {:keys [mirrors] :as options} judge]
+  (let [servers (distinct (mapcat #(to-try % type options) [(:servers options) mirrors]))
         request (request asked options)]
     (if (error/anomaly? request)
       (CompletableFuture/completedFuture request)
@@ -156,3 +162,13 @@
   `:poz-query` or `:poz-submit`: also the way to learn a server's key (protocol.md §3)."
   [record type]
   (servers/of-service record type))
+
+(defn mirrors
+  "The servers that MIRRORS names for the record of `subject`, to be given as the option `:mirrors`
+  of later questions, which go to them where none of `:servers` answers; or an anomaly. Options as
+  for `query`. Ask it over Noise of a server whose key a verified record gave, and remember it while
+  that server is there: an answer of a mirror is verified like any other, and one that is older
+  than what is `:remembered` or `:held` is refused, but a mirror learns who asks for what."
+  [subject options]
+  (let [found (query {:type :mirrors :subject subject} options)]
+    (if (error/anomaly? found) found (servers/of-mirrors (:payload found)))))

@@ -121,6 +121,8 @@
    :answer/superseded {:anomaly :invalid :doc "only an earlier delegation of the provider carries the entry" :fix "Ask for the entry to be issued again, or accept :superseded."}
    :answer/other-entry {:anomaly :invalid :doc "the entry is another than the one asked for" :fix "Ask the provider."}
    :answer/other-serials {:anomaly :invalid :doc "what the server says it holds is not what was submitted" :fix "Ask the server again what it holds."}
+   :mirror/incomplete {:anomaly :invalid :doc "the server says that it holds what it does not give" :fix "The server is at fault: ask another, or its operator."}
+   :mirror/list {:anomaly :malformed :doc "not a list of original hashes" :fix "One a line, 64 hex digits: see poz authority list."}
    :discover/conflict {:anomaly :conflict :doc "the sources name different records" :fix "A security event: find out which of them is wrong, and trust none until then."}
    :discover/bogus {:anomaly :conflict :doc "an answer of DNS whose DNSSEC signature does not hold" :fix "A security event, or a mistake of the domain's owner: trust nothing that DNS says until it is mended."}
    :discover/policy {:anomaly :unknown :doc "fewer sources name the record than the policy asks for" :fix "Check the domain; else choose another policy (--policy)."}
@@ -191,6 +193,7 @@
    :system/keys {:anomaly :unknown :doc "the keyring file is not one that a server made" :fix "Use the server.poz of this data folder."}
    :system/keys-missing {:anomaly :unknown :doc "there is a keyring file of an authority, but not the server's own, server.poz" :fix "Bring server.poz back; or move the others away, to begin anew."}
    :system/record-missing {:anomaly :unknown :doc "the store does not hold the record that the keyring file belongs to" :fix "Was the store moved or emptied? Bring it back; do not begin anew under the same keys."}
+   :system/other-role {:anomaly :usage :doc "the data folder is that of a server with another role" :fix "Give each server a folder of its own."}
    :system/listen {:anomaly :unknown :doc "a port is not to be had" :fix "Is another server running? Choose another port."}
 
    :file/not-found {:anomaly :unknown :doc "there is no such file" :fix "Check the path."}

@@ -30,12 +30,12 @@
 (defn- fork-fault [a b now]
   (let [outcome #(get-in (verify/verify % {:now now}) [:chain :outcome])
         hash #(get-in % [:master-zone :original-master-hash])
-        [x y] (first-difference a b)]
+        [x] (first-difference a b)]
     (cond
       (not= (hash a) (hash b)) "they are two different records"
       (some #(not= :valid (outcome %)) [a b]) "one of the chains does not verify from its beginning"
-      (nil? x) "one continues the other"
-      (not= (:previous-master-hash x) (:previous-master-hash y)) "the revisions have different parents")))
+      ;; all before the first difference is the same, so its two sides have one parent
+      (nil? x) "one continues the other")))
 
 (defn judge
   "What the records `a` and `b` prove at the time `now`: `{:record :serial :parent :revisions

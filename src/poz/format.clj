@@ -69,7 +69,8 @@
   [body]
   [:struct {}
    [:grant {:doc "what the grant quorum stands for"}
-    [:struct {:rules [{:code :format/consistency
+    [:struct {:source true
+              :rules [{:code :format/consistency
                        :field :previous-zone-hash
                        :rule "previous_zone_hash is zero iff serial is 1"
                        :check [:iff [:= :serial 1] [:zero :previous-zone-hash]]}]}
@@ -80,7 +81,8 @@
      [:revoked {:doc "revocations that outlive a grant"} :denials]
      [:signatures {:doc "grant values sum to 100 or more"} :signatures]]]
    [:deny {:doc "what the deny quorum has since taken away"}
-    [:struct {:rules [{:code :format/consistency
+    [:struct {:source true
+              :rules [{:code :format/consistency
                        :field :timestamp
                        :rule "timestamp is 0 when serial is 0"
                        :check [:implies [:= :serial 0] [:= :timestamp 0]]}
@@ -145,7 +147,8 @@
      [:signature {:doc "over context ‖ 0x00 ‖ H(content)"} [:bytes {:prefix :u16}]]]]
 
    :master-zone
-   [:struct {:rules [{:code :format/consistency
+   [:struct {:source true
+             :rules [{:code :format/consistency
                       :field :previous-master-hash
                       :rule "previous_master_hash is zero iff serial is 1"
                       :check [:iff [:= :serial 1] [:zero :previous-master-hash]]}
@@ -184,7 +187,7 @@
     [:signatures {:doc "by the former revision's master keys and by its own"} :signatures]]
 
    :authority
-   [:struct {}
+   [:struct {:source true}
     [:master-zone-hash {:doc "current_master_hash of the revision that delegated"} :hash]
     [:keys {:doc "exactly the keys and values that it delegated"}
      [:list {:sort [:key]}

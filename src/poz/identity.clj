@@ -9,6 +9,7 @@
   A *provider* here is what `poz.verify` made of the provider's record:
   `{:record … :chain judgement, :zones {:identity judgement}}`."
   (:require
+   [poz.codec.source :as source]
    [poz.master.chain :as chain]
    [poz.master.survivorship :as survivorship]
    [poz.rules :as rules]
@@ -20,7 +21,9 @@
 (defn statement
   "The entry as a statement; its `:hash` is the *issue hash*, which binds to no keys."
   [entry]
-  (signing/statement :identity-entry (dissoc entry :authority-signatures) []))
+  (signing/statement :identity-entry (dissoc entry :authority-signatures) []
+    nil
+    (some-> (source/of entry) (source/between :identity-type :user-poz-hash))))
 
 (defn- record-finding [{:keys [entry original-master-hash]}]
   (if (= original-master-hash (:user-poz-hash entry))

@@ -6,26 +6,11 @@
   `--json` both results and failures are JSON objects, one a line, with a `version`."
   (:require
    [clojure.string :as str]
-   [poz.cli.ceremony :as ceremony]
-   [poz.cli.convert :as convert]
-   [poz.cli.identities :as identities]
-   [poz.cli.insight :as insight]
-   [poz.cli.inspect :as inspect]
    [poz.cli.json :as json]
-   [poz.cli.lookup :as lookup]
-   [poz.cli.make :as make]
-   [poz.cli.master :as master]
-   [poz.cli.operator :as operator]
    [poz.cli.options :as options]
-   [poz.cli.query :as query]
-   [poz.cli.serve :as serve]
-   [poz.cli.submit :as submit]
    [poz.cli.support :as support]
-   [poz.cli.tour :as tour]
-   [poz.cli.zones :as zones]
    [poz.crypto :as crypto]
    [poz.error :as error]
-   [poz.net :as net]
    [poz.view.text :as text])
   (:import
    (java.io BufferedOutputStream Console FileDescriptor FileOutputStream PrintStream)
@@ -36,14 +21,45 @@
 
 (set! *warn-on-reflection* true)
 
-(def commands
-  "Every command, in the order of `poz --help`."
-  (vec (concat tour/commands make/commands inspect/commands convert/commands
-         master/commands ceremony/commands zones/commands identities/commands
-         lookup/commands query/commands submit/commands serve/commands operator/commands insight/commands)))
+(def table
+  "Every command, in the order of `poz --help`: a namespace and the names of the commands in
+  its `commands`. It is loaded when one of them is asked for, so that `poz verify` waits for
+  no network. A new command is a map there and its name here."
+  '[[poz.cli.tour "tour"]
+    [poz.cli.make "new"]
+    [poz.cli.inspect "show" "dump" "verify" "keys"]
+    [poz.cli.view "view" "explore"]
+    [poz.cli.convert "public" "armor" "dearmor"]
+    [poz.cli.master "draft" "delegate" "history"]
+    [poz.cli.ceremony "sign" "merge" "status" "apply"]
+    [poz.cli.zones "zone list" "zone add" "zone remove" "zone deny" "zone sign-again"]
+    [poz.cli.identities "request" "attest" "accept" "login challenge" "login respond" "login check"]
+    [poz.cli.lookup "lookup" "discover"]
+    [poz.cli.query "query" "server status"]
+    [poz.cli.submit "submit"]
+    [poz.cli.serve "serve"]
+    [poz.cli.mirror "mirror"]
+    [poz.cli.operator "authority list" "authority pending" "authority approve" "authority reject" "authority revoke"]
+    [poz.cli.insight "simulate" "diff" "update" "fork" "rules"]
+    [poz.cli.kit "fuzz" "conformance run" "conformance export" "conformance answer"]])
 
-(def ^:private by-name
-  (into {} (map (juxt :name identity)) commands))
+(defn- commands-in [ns]
+  @(requiring-resolve (symbol (name ns) "commands")))
+
+(defn commands
+  "Every command (see `poz.cli.options`), in the order of `poz --help`. Loads them all."
+  []
+  (into [] (mapcat commands-in) (map first table)))
+
+(def ^:private place
+  "The name of a command → its namespace."
+  (into {} (for [[ns & names] table, name names] [name ns])))
+
+(defn- by-name
+  "The command of that name, or nil."
+  [name]
+  (when-let [ns (place name)]
+    (first (filter #(= name (:name %)) (commands-in ns)))))
 
 (defn- exit-lines []
   (for [[code doc] support/exit-codes]
@@ -56,8 +72,8 @@
            ""
            "Portable Ownership Zones: records that anyone can verify."]
     (mapcat (fn [rows] (concat ["" (str (:group (first rows)) ":")]
-                         (map (fn [{:keys [name summary]}] (str "  " (text/pad name 18) summary)) rows)))
-      (partition-by :group commands))
+                         (map (fn [{:keys [name summary]}] (str "  " (text/pad name 19) summary)) rows)))
+      (partition-by :group (commands)))
     ["" "poz COMMAND --help tells more. - is standard input or output." "" "Exit codes:"]
     (exit-lines)))
 
@@ -79,13 +95,22 @@
     file (assoc :file file)
     (error/fix error) (assoc :fix (error/fix error))))
 
-(defn- report-failure! [a json? {:keys [stdout stderr]}]
-  (if json?
-    (say! stdout [(json/line (failure-json a))])
-    (say! stderr (concat (:notes a)
-                   [(str "poz: " (text/escape (:message a)))]
-                   (when-let [fix (error/fix a)] [(str "     " fix)]))))
-  (support/exit-code a))
+(defn- fault-lines
+  "The place of the fault in a malformed file, where its bytes are at hand."
+  [a env options]
+  (when-let [b (:poz/bytes (meta a))]
+    ((requiring-resolve 'poz.view.dump/fault) b (support/view-options env options))))
+
+(defn- report-failure!
+  ([a json? env] (report-failure! a json? env {}))
+  ([a json? {:keys [stdout stderr] :as env} options]
+   (if json?
+     (say! stdout [(json/line (failure-json a))])
+     (say! stderr (concat (:notes a)
+                    [(str "poz: " (text/escape (:message a)))]
+                    (fault-lines a env options)
+                    (when-let [fix (error/fix a)] [(str "     " fix)]))))
+   (support/exit-code a)))
 
 (defn- report! [{:keys [exit out err json]} json? {:keys [stdout stderr]}]
   (say! stderr err)
@@ -100,7 +125,7 @@
       (:help options) (do (say! (:stdout env) (options/help command)) 0)
       :else (let [result (error/attempt #((:run command) (assoc parsed :env env)))]
               (if (error/anomaly? result)
-                (report-failure! result json? env)
+                (report-failure! result json? env options)
                 (report! result json? env))))))
 
 (defn- usage! [why env args]
@@ -146,16 +171,22 @@
       (Signal/handle (Signal. signal) handler))
     @told))
 
+(defn- exchange
+  "`poz.net/exchange-async`, which is loaded once somebody is asked something."
+  [options request]
+  ((requiring-resolve 'poz.net/exchange-async) options request))
+
 (defn- environment []
   {:in System/in
    :stdout (utf8-stream FileDescriptor/out)
    :stderr (utf8-stream FileDescriptor/err)
    :now #(System/currentTimeMillis)
    :random crypto/random-bytes
-   :exchange net/exchange-async
+   :exchange exchange
    :getenv #(System/getenv ^String %)
    :ask (ask-console)
    :until-told until-told
+   :terminal (some? (terminal))
    :color (and (some? (terminal)) (str/blank? (System/getenv "NO_COLOR")))})
 
 (defn -main

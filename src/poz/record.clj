@@ -277,11 +277,13 @@
   (error/attempt #(text/dearmor b (:armor-line format/limits))))
 
 (defn parse
-  "The record in the byte string `b`, binary or text. Options as for `decode`."
+  "The record in the byte string `b`, binary or text. Options as for `decode`. An anomaly has
+  `b` as `:poz/bytes` in its metadata, so that the place of the fault can be shown."
   ([b] (parse b {}))
   ([b options]
-   (let [file (dearmor b)]
-     (if (error/anomaly? file) file (decode file options)))))
+   (let [file (dearmor b)
+         found (if (error/anomaly? file) file (decode file options))]
+     (if (error/anomaly? found) (vary-meta found assoc :poz/bytes b) found))))
 
 ;; ## Public view
 

@@ -89,11 +89,12 @@
 
   Gives `:context`, `:content` (bytes), `:cites` (indexes), `:bindings` (bytes), `:hash`,
   which is H(content, bindings), and the `:message` to sign; with the byte string `tail`
-  also `:whole-hash`, H(content, bindings, tail), which is nil else."
-  ([kind value hashes] (statement kind value hashes nil))
-  ([kind value hashes tail]
+  also `:whole-hash`, H(content, bindings, tail), which is nil else. `arrived` are the bytes of
+  the content, where they are at hand (`poz.codec.source`); else it is encoded."
+  ([kind value hashes] (statement kind value hashes nil nil))
+  ([kind value hashes tail arrived]
    (let [{:keys [context separated codec gather]} (statements kind)
-         content (codec/encode codec value)
+         content (or arrived (codec/encode codec value))
          cited (gathered gather value)
          bound (bindings hashes cited)
          [hash whole] (if tail

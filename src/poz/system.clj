@@ -12,7 +12,8 @@
 
   A *running system* is a map: `:ports`; `:hash`, the original hash of the authority's record;
   `:noise-key`, by which clients know the server; `:hostname` `:domains`; `:store`;
-  `:authority`, the config of `poz.authority`; `:counters` and `:load`, functions that tell
+  `:authority`, the config of `poz.authority`; `:mirror`, of a cache or mirror a function that gives
+  `poz.mirror/status`; `:counters` and `:load`, functions that tell
   what was answered and how busy it is; `:handle`, the function that answers bytes; `:warnings`,
   anomalies it runs in spite of; `:config`; `:stop`.
 
@@ -31,6 +32,7 @@
    [poz.error :as error]
    [poz.format.messages :as messages]
    [poz.keyring :as keyring]
+   [poz.mirror :as mirror]
    [poz.net :as net]
    [poz.record :as record]
    [poz.store :as store]
@@ -38,6 +40,7 @@
    [poz.store.sqlite :as sqlite]
    [poz.system.config :as config]
    [poz.system.keys :as keys]
+   [poz.system.mirror :as mirror-parts]
    [poz.system.provider :as provider]
    [poz.wire :as wire])
   (:import
@@ -126,7 +129,11 @@
     found))
 
 (defn- keys! [{:keys [data] :as config} store]
-  (if (and data (keys/exist? data)) (old-keys! config store) (fresh-keys! config store)))
+  (fail-if! (mirror-parts/other-role config))
+  (cond
+    (mirror-parts/mirrors? config) (fail-if! (mirror-parts/keys! config #(passphrase config)))
+    (and data (keys/exist? data)) (old-keys! config store)
+    :else (fresh-keys! config store)))
 
 (defn- update-record!
   "Brings the authority's record up to date with where the server listens; nil, or an anomaly."
@@ -150,8 +157,10 @@
         (doto (Thread. ^Runnable task (str "poz-handler-" (.incrementAndGet n)))
           (.setDaemon true))))))
 
-(defn- executor ^ThreadPoolExecutor [{:keys [threads queue]}]
-  (let [n (int (or threads (max 4 (* 2 (long (processors))))))]
+(defn- executor
+  "The threads that answer: those of a cache wait for its upstream, so there are more."
+  ^ThreadPoolExecutor [{:keys [threads queue] :as config}]
+  (let [n (int (or threads (max (if (mirror-parts/mirrors? config) 32 4) (* 2 (long (processors))))))]
     (ThreadPoolExecutor. n n 0 TimeUnit/MILLISECONDS (ArrayBlockingQueue. (int queue)) (daemons))))
 
 (defn- load-of
@@ -198,29 +207,37 @@
     (.uncaughtException (.getUncaughtExceptionHandler thread) thread t)))
 
 (defn- server-of [{:keys [now random on-error cache-bytes cache-ms] kind :store :as config} store {:keys [work] :as keys} load]
-  (server/server
-    {:store store :config (authority-config config keys)
-     :answers (answers/answers {:bytes cache-bytes :ms (when-not (= :memory kind) cache-ms)})
-     :secret work :load load :now now :random random :on-error (or on-error report!)}))
+  (let [answers (answers/answers {:bytes cache-bytes :ms (when (or (mirror-parts/mirrors? config) (not= :memory kind)) cache-ms)})
+        on-error (or on-error report!)
+        mirror (when (mirror-parts/mirrors? config)
+                 (mirror-parts/mirror (assoc config :on-error on-error) (answers/watched answers store)))]
+    (server/server
+      (cond-> {:store store :answers answers :secret work :load load :now now :random random :on-error on-error}
+        mirror (assoc :config (mirror-parts/authority-config config software mirror)
+                 :mirror mirror :before #(mirror/prepare! mirror %))
+        (nil? mirror) (assoc :config (authority-config config keys))))))
 
 (defn- busy [{b :bytes}]
   (let [id (:id (wire/decode-request b) 0)]
     (wire/encode-response (wire/failure (assoc (error/anomaly :wire/busy) :id id)) nil)))
 
-(defn- close! [store owned ^ThreadPoolExecutor executor listeners]
+(defn- close! [{:keys [mirror]} store owned ^ThreadPoolExecutor executor listeners]
   (stop-all! listeners)
+  (some-> mirror mirror/stop!)
   (.shutdown executor)
   (.awaitTermination executor 10 TimeUnit/SECONDS)
   (when owned (store/close! store)))
 
 (defn- described
   "The running system as `start` gives it."
-  [{:keys [domains hostname] :as config} {:keys [record noise]} server listeners warning stopped]
-  {:ports (update-vals listeners :port) :hash (record/original-hash record) :noise-key (:public-key noise)
-   :domains domains :hostname hostname :store (:store server) :authority (:config server)
-   :counters #(server/counters server) :load (:load server) :handle #(server/handle server %)
-   :warnings (if warning [warning] []) :config config :stopped stopped
-   :stop (fn [] @stopped nil)})
+  [{:keys [domains hostname upstream-hash] :as config} {:keys [record noise]} {:keys [mirror] :as server} listeners warning stopped]
+  (cond-> {:ports (update-vals listeners :port) :noise-key (:public-key noise)
+           :hash (if record (record/original-hash record) (some-> upstream-hash bytes/hex->))
+           :domains domains :hostname hostname :store (:store server) :authority (:config server)
+           :counters #(server/counters server) :load (:load server) :handle #(server/handle server %)
+           :warnings (if warning [warning] []) :config config :stopped stopped
+           :stop (fn [] @stopped nil)}
+    mirror (assoc :mirror #(mirror/status mirror))))
 
 (defn- running
   "Listens, then brings the record up to date, and from then on answers."
@@ -233,11 +250,15 @@
     (vreset! listeners (listen! config {:static (:noise keys) :executor executor :handler handle
                                         :ready #(server/ready server %)}))
     (try
-      (let [warning (update-record! config (:store server) keys (update-vals @listeners :port))]
+      (let [warning (when (:record keys) (update-record! config (:store server) keys (update-vals @listeners :port)))]
+        (some-> (:mirror server) mirror/start!)
         (deliver serving true)
         (described config keys server @listeners warning
-          (delay (close! store (not (identical? kind store)) executor @listeners))))
-      (catch Throwable t (stop-all! @listeners) (throw t)))))
+          (delay (close! server store (not (identical? kind store)) executor @listeners))))
+      (catch Throwable t
+        (stop-all! @listeners)
+        (some-> (:mirror server) mirror/stop!)
+        (throw t)))))
 
 (defn- open! [{:keys [data] kind :store :as config}]
   (some-> (when data (files/make-folder! data)) fail-if!)
@@ -255,7 +276,7 @@
   (let [{:keys [domains] :as config} (config/config (constantly nil) {} given)]
     (cond
       (error/anomaly? config) config
-      (nil? domains) (error/anomaly :system/config {:rule ":domains is a list of domain names, at least one" :faults [":domains is missing"]})
+      (and (nil? domains) (not (mirror-parts/mirrors? config))) (error/anomaly :system/config {:rule ":domains is a list of domain names, at least one" :faults [":domains is missing"]})
       :else (merge {:now #(System/currentTimeMillis) :random crypto/random-bytes :hostname (first domains)} config))))
 
 (defn start
@@ -275,3 +296,9 @@
   is left is closed, then the store. Calling it again does nothing."
   [{:keys [stop]}]
   (stop))
+
+(defn mirror-status
+  "What a running cache or mirror holds and how old that is, see `poz.mirror/status`; nil for an
+  authority."
+  [{:keys [mirror]}]
+  (when mirror (mirror)))

@@ -17,6 +17,7 @@
   connects or verifies; how the bytes travel in Noise messages is `poz.noise`'s."
   (:require
    [clojure.string :as str]
+   [poz.bytes]
    [poz.codec :as codec]
    [poz.codec.input :as input]
    [poz.codec.node :as node]

@@ -7,8 +7,10 @@
   part of it. Grant and deny are two statements: what one quorum stands for, what
   another took away."
   (:require
+   [poz.bytes :as bytes]
    [poz.codec :as codec]
    [poz.codec.order :as order]
+   [poz.codec.source :as source]
    [poz.crypto :as crypto]
    [poz.format :as format]
    [poz.master.chain :as chain]
@@ -61,29 +63,45 @@
 (defn- digested
   "What a zone hash has after the grant's content and bindings: the deny, but for its signatures."
   [{:keys [deny]}]
-  (codec/encode deny-digest (dissoc deny :signatures)))
+  (if-let [source (source/of deny)]
+    (source/between source :serial :denied)
+    (codec/encode deny-digest (dissoc deny :signatures))))
+
+(defn- arrived-content
+  "The bytes of the content of a grant or deny as they arrived, or nil: `part` from its serial
+  to the field `last`, after the hash of the record, the authority and `more`."
+  [{:keys [master-zone]} {:keys [authority]} part last more]
+  (let [of-authority (source/of authority) of-part (source/of part)]
+    (when (and of-authority of-part)
+      (bytes/join
+        (-> [(:original-master-hash master-zone) (source/between of-authority :master-zone-hash :keys)]
+          (into more)
+          (conj (source/between of-part :serial last)))))))
 
 (defn grant-statement
   "The grant of a zone as a statement; its `:hash` is the *grant hash*, its `:whole-hash` the
   *zone hash*, by which the next grant names the zone: H(grant content, its bindings, deny
   serial, deny timestamp, denied). Signatures are not in it."
-  [{:keys [master-zone]} zone {:keys [authority] {:keys [grant] :as section} :zone} hashes]
+  [{:keys [master-zone] :as record} zone {:keys [authority] {:keys [grant] :as section} :zone :as parts} hashes]
   (signing/statement (grant-kinds zone)
     (assoc (dissoc grant :signatures)
       :original-master-hash (:original-master-hash master-zone)
       :authority authority)
     hashes
-    (digested section)))
+    (digested section)
+    (arrived-content record parts grant :revoked [])))
 
 (defn deny-statement
   "The deny of a zone as a statement, over the grant with the hash `grant-hash`."
-  [{:keys [master-zone]} zone {:keys [authority] {:keys [deny]} :zone} grant-hash hashes]
+  [{:keys [master-zone] :as record} zone {:keys [authority] {:keys [deny]} :zone :as parts} grant-hash hashes]
   (signing/statement (deny-kinds zone)
     (assoc (dissoc deny :signatures)
       :original-master-hash (:original-master-hash master-zone)
       :authority authority
       :grant-hash grant-hash)
-    hashes))
+    hashes
+    nil
+    (arrived-content record parts deny :denied [grant-hash])))
 
 (def ^:private entry-lists
   "Zone → the node of the list that its entries are in."

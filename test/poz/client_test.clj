@@ -61,6 +61,24 @@
           (is (= {:poz/error :wire/not-found :poz/anomaly :unknown :status :not-found}
                  (select-keys (ask {:type :record :subject {:hash (bytes/zeros 32)}} (:query servers)) [:poz/error :poz/anomaly :status]))))))))
 
+(deftest mirrors-are-asked-last
+  (w/with-authority {}
+    (fn [{:keys [servers provider]}]
+      (let [subject {:hash (w/hash-of provider)} question {:type :record :subject subject}
+            nowhere (w/server :none 1)
+            mirrors (client/mirrors subject {:servers (:query servers) :now w/now})]
+        (is (= [{:host "127.0.0.1" :port 7 :encryption :none :priority 0 :weight 0}] mirrors))
+        (is (= :net/unreachable (error-of (client/mirrors subject {:servers [nowhere] :now w/now}))))
+        (testing "whatever their priority"
+          (let [asked (ask question [(assoc nowhere :priority 9)] {:mirrors (:plain servers)})]
+            (is (= [[true (:port (first (:plain servers)))] [:net/unreachable]]
+                   [[(:proven asked) (:port (:server asked))] (map :poz/error (:failures asked))]))))
+        (testing "not where a server answers, be it that it has nothing"
+          (is (= [] (:failures (ask question (:query servers) {:mirrors [nowhere]}))))
+          (is (= :wire/not-found (error-of (ask {:type :record :subject {:hash (bytes/zeros 32)}} (:query servers) {:mirrors (:plain servers)})))))
+        (testing "and once"
+          (is (= 1 (count (:failures (ask question [nowhere] {:mirrors [nowhere]}))))))))))
+
 (deftest a-key-is-learnt-in-the-open
   (w/with-authority {}
     (fn [{:keys [servers provider]}]

@@ -19,19 +19,21 @@
    ["crypto" '[poz.crypto poz.crypto.* poz.rules poz.time poz.signing poz.keyring poz.noise poz.noise.*]]
    ["authority" '[poz.master poz.master.* poz.zone poz.zone.* poz.identity poz.identity.* poz.verify poz.lint
                   poz.pattern poz.simulate poz.rulebook poz.update poz.activation poz.auth poz.mail poz.feed poz.service
-                  poz.memory poz.fork poz.past poz.policy poz.diff]]
+                  poz.memory poz.fork poz.past poz.policy poz.diff
+                  poz.gen poz.damage poz.damage.*]]
    ["store" '[poz.store poz.store.*]]
    ["net" '[poz.wire poz.wire.* poz.pow poz.authority poz.authority.* poz.net poz.net.* poz.client poz.client.*
-            poz.mirror poz.discover poz.discover.*]]
-   ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.ring poz.api]]])
+            poz.mirror poz.mirror.* poz.discover poz.discover.* poz.kit poz.kit.*]]
+   ["app" '[poz.system poz.system.* poz.main poz.cli.* poz.view.* poz.nav poz.tap poz.explore poz.ring poz.api poz.kit.program]]])
 
 (def ^:private may-touch
   "What a namespace needs to have effects, and the namespaces (or files of data) that may."
   {#"\bSecureRandom\b" '#{poz.crypto poz.crypto.bouncy-castle} ; the second a fixed one, for a test vector's rnd
    #"currentTimeMillis|nanoTime|Instant/now|Clock/system" '#{poz.main poz.system poz.client.attempt poz.client.lookup poz.discover} ; the last three: how long it has been
-   #"java\.io\b(?!\.Writer| Writer)|\(java\.io [^W]|java\.nio\.file|clojure\.java\.io|\b(?:slurp|spit)\b" '#{poz.main poz.cli.files poz.api poz.store.sqlite poz.client.pins
+   #"java\.io\b(?!\.Writer| Writer)|\(java\.io [^W]|java\.nio\.file|clojure\.java\.io|\b(?:slurp|spit)\b" '#{poz.main poz.cli.files poz.api poz.store.sqlite poz.kit.program poz.client.pins
                                                                                                                                                                    poz.discover.dns poz.discover.https} ; the last two streams of bytes only
-   #"java\.net\b|java\.nio\.channels\.Socket" '#{poz.net.client poz.net.pipeline poz.net.server poz.discover.dns poz.discover.https}
+   #"java\.net\b|java\.nio\.channels\.Socket" '#{poz.net.client poz.net.pipeline poz.net.server poz.discover.dns poz.discover.https poz.explore}
+   #"com\.sun\.net" '#{poz.explore}
    #"org\.xbill" '#{poz.discover.dns}
    #"io\.netty" '#{poz.net.channel poz.net.client poz.net.epoll poz.net.pipeline poz.net.server poz.net.sweep poz.net.transport}
    #"System/(?:getenv|getProperty|exit|in|out|err)\b" '#{poz.main poz.crypto}

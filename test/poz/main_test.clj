@@ -8,6 +8,7 @@
    [poz.cli.options :as options]
    [poz.cli.support :as support]
    [poz.error :as error]
+   [poz.fresh :as fresh]
    [poz.main :as main]
    [poz.view.text :as text])
   (:import
@@ -22,7 +23,7 @@
     (is (= [0 []] [exit err]))
     (is (= out (:out (env/run ["-h"])) (:out (env/run ["help"])) (main/help)))
     (is (every? #(<= (text/columns %) 80) out))
-    (doseq [{:keys [name summary]} main/commands]
+    (doseq [{:keys [name summary]} (main/commands)]
       (is (some #(and (str/starts-with? % (str "  " name " ")) (str/ends-with? % summary)) out) name))
     (doseq [[code doc] support/exit-codes]
       (is (some #(= (str/trim %) (str code (apply str (repeat (- 5 (count (str code))) " ")) doc)) out) code))))
@@ -33,7 +34,7 @@
     (is (= (main/help) err))))
 
 (deftest every-command-has-help
-  (doseq [{:keys [name] :as command} main/commands
+  (doseq [{:keys [name] :as command} (main/commands)
           :let [words (str/split name #" ") {:keys [exit out err]} (env/run (conj words "--help"))]]
     (testing name
       (is (= [0 []] [exit err]))
@@ -45,8 +46,9 @@
       (is (= out (:out (env/run ["help" name]))) name))))
 
 (deftest the-table-of-commands
-  (is (apply distinct? (map :name main/commands)))
-  (doseq [{:keys [name summary doc group run arity args examples] :as command} main/commands]
+  (is (= (mapcat rest main/table) (map :name (main/commands))))
+  (is (apply distinct? (map :name (main/commands))))
+  (doseq [{:keys [name summary doc group run arity args examples] :as command} (main/commands)]
     (testing name
       (is (every? #(not (str/blank? %)) [summary doc group]))
       (is (re-find #"\.$" doc))
@@ -58,8 +60,17 @@
       (doseq [example examples]
         (is (str/includes? example (str "poz " name)))))))
 
+(deftest verify-waits-for-no-network
+  (let [{:keys [namespaces classes]}
+        (fresh/loaded '(do (require 'poz.main)
+                           (poz.main/run ["verify" "test/vectors/records/genesis-minimal.poz"]
+                             {:stdout (java.io.PrintStream. (java.io.OutputStream/nullOutputStream)) :stderr (java.io.PrintStream. (java.io.OutputStream/nullOutputStream))
+                              :now (constantly 1793491200000)})))]
+    (is (contains? namespaces 'poz.cli.inspect))
+    (is (= [] (filter fresh/network? (concat namespaces classes))))))
+
 (deftest the-examples-make-sense
-  (doseq [{:keys [name examples] :as command} main/commands, example examples
+  (doseq [{:keys [name examples] :as command} (main/commands), example examples
           :let [[_ words] (re-find (re-pattern (str "poz " name "(?: ([^|>]*))?")) example)]]
     (when-not (str/includes? example "…")
       (is (not (error/anomaly? (options/parse command (remove str/blank? (str/split (or words "") #" +"))))) example))))
@@ -72,7 +83,7 @@
          (:json (env/run ["verfiy" "--json"])))))
 
 (deftest unknown-repeated-and-missing-options
-  (doseq [{:keys [name arity]} main/commands
+  (doseq [{:keys [name arity]} (main/commands)
           :let [words (str/split name #" ")
                 needed (repeat (first arity) "x")
                 usage #(let [{:keys [exit out err]} (env/run (concat words needed %))] (and (= [2 []] [exit out]) (env/text err)))]]

@@ -12,7 +12,7 @@
 
 (defn- commands []
   (str "| command | |\n|---|---|\n"
-    (str/join (for [{:keys [name summary]} main/commands]
+    (str/join (for [{:keys [name summary]} (main/commands)]
                 (str "| `" name "` | " summary " |\n")))
     "\n| exit code | |\n|---|---|\n"
     (str/join (for [[code doc] support/exit-codes] (str "| " code " | " doc " |\n")))))
@@ -31,14 +31,14 @@
       (str "<!-- generated: " name " -->\n\n" (str/trim ((parts name))) "\n\n<!-- end -->"))))
 
 (defn examples
-  "`[[form-text expected-text]]` of the Clojure in `text`: each form up to a line `;=> …`;
-  a form without one has nil."
+  "`[[form-text expected-text]]` of the Clojure in `text`: each form up to a line `;=> …` (or
+  `; => …`, as the formatter writes it); a form without one has nil."
   [text]
   (loop [lines (str/split-lines text) form [] out []]
     (if-let [line (first lines)]
       (cond
-        (str/starts-with? (str/triml line) ";=>")
-        (recur (rest lines) [] (conj out [(str/join "\n" form) (str/trim (subs (str/triml line) 3))]))
+        (re-find #"^ *; ?=>" line)
+        (recur (rest lines) [] (conj out [(str/join "\n" form) (str/trim (str/replace line #"^ *; ?=>" ""))]))
         :else (recur (rest lines) (conj form line) out))
       (cond-> out (seq (remove str/blank? form)) (conj [(str/join "\n" form) nil])))))
 

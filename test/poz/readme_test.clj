@@ -1,5 +1,5 @@
 (ns poz.readme-test
-  "README.md: its generated parts are up to date, its examples give what they say."
+  "README.md and the tour of dev/: generated parts are up to date, examples give what they say."
   (:require
    [clojure.string :as str]
    [clojure.test :refer [deftest is testing]]
@@ -33,6 +33,9 @@
   (let [ns (scratch)]
     (doseq [block (readme/clojure-blocks (slurp "README.md"))]
       (run-examples ns block))))
+
+(deftest the-tour-gives-what-it-says
+  (run-examples (create-ns 'tour) (slurp "dev/tour.clj")))
 
 (deftest no-word-of-how-the-project-is-run
   (is (not (re-find #"(?i)\b(session|subagent|shared/)\b" (slurp "README.md")))))

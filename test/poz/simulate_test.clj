@@ -72,7 +72,8 @@
     (cond-> {:public-key-map key-map :master-zone (revision (if former 2 1) own delegations draft)}
       former (assoc :zone-history [(revision 1 former [] false)]))))
 
-(def ^:private case-gen
+(def case-gen
+  "A generator of a record and what is lost and stolen of it: `[record {:without :stolen}]`."
   (gen/let [record record-gen
             without (gen/frequency [[3 (gen/return [])] [1 (gen/vector (gen/choose 0 7) 0 2)]])
             stolen (gen/frequency [[3 (gen/return [])] [1 (gen/vector (gen/choose 0 7) 0 2)]])]

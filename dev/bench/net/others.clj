@@ -10,21 +10,10 @@
 
 (set! *warn-on-reflection* true)
 
-(defn- program
-  "The path of the program `name`, or nil."
-  [name]
-  (first (for [folder (concat (str/split (System/getenv "PATH") #":") ["/usr/sbin"])
-               :let [^File file (io/file folder name)] :when (.canExecute file)]
-           (str file))))
-
-(defn- program! [name package]
-  (or (program name)
-    (throw (ex-info (str "This needs " name ", of the Debian package " package ": apt-get install " package) {:missing name}))))
-
 ;; nginx
 
 (defn- certificate! [folder]
-  (process/run!! (program! "openssl" "openssl") "req" "-x509" "-newkey" "ed25519" "-nodes" "-days" "2" "-subj" "/CN=localhost"
+  (process/run!! (process/program! "openssl" "openssl") "req" "-x509" "-newkey" "ed25519" "-nodes" "-days" "2" "-subj" "/CN=localhost"
     "-keyout" (io/file folder "key.pem") "-out" (io/file folder "certificate.pem")))
 
 (defn- nginx-config
@@ -53,7 +42,7 @@
   "nginx in `folder` with a file of `size` bytes: `{:process :plain port :tls port :lean port
   :log file :version}`, the log with a line for each request by TLS."
   [folder size]
-  (let [nginx (program! "nginx" "nginx")
+  (let [nginx (process/program! "nginx" "nginx")
         [plain tls lean] (repeatedly process/free-port)
         config (io/file folder "nginx.conf") log (io/file folder "error.log")]
     (certificate! folder)
@@ -87,7 +76,7 @@
   "NSD in `folder` with a TXT record of `size` characters: `{:process :plain :version}`, or nil
   where there is none."
   [folder size]
-  (when-let [nsd (program "nsd")]
+  (when-let [nsd (process/program "nsd")]
     (let [port (process/free-port) config (io/file folder "nsd.conf") log (io/file folder "nsd.log")]
       (spit config (nsd-config folder port))
       (spit (io/file folder "nsd.zone") (nsd-zone size))

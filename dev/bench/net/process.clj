@@ -1,5 +1,5 @@
 (ns bench.net.process
-  "Processes and what they cost: `start`, `stop!`, `cpu-ms` from /proc."
+  "Processes and what they cost: `program!`, `start`, `stop!`, `cpu-ms` from /proc."
   (:require
    [clojure.java.io :as io]
    [clojure.string :as str])
@@ -65,6 +65,19 @@
         (throw (ex-info (str "Nothing listens on " port ": " (slurp log)) {})))
       (Thread/sleep 20)
       (recur (dec left)))))
+
+(defn program
+  "The path of the program `name`, or nil."
+  [name]
+  (first (for [folder (concat (str/split (System/getenv "PATH") #":") ["/usr/sbin"])
+               :let [^File file (io/file folder name)] :when (.canExecute file)]
+           (str file))))
+
+(defn program!
+  "The path of the program `name`; throws a sentence that names its Debian package."
+  [name package]
+  (or (program name)
+    (throw (ex-info (str "This needs " name ", of the Debian package " package ": apt-get install " package) {:missing name}))))
 
 ;; CPU
 

@@ -1,10 +1,11 @@
 (ns bench.net.server
-  "The server that is measured, a process of its own: `clojure.main -m bench.net.server`.
+  "The server that is measured, a process of its own: `clojure.main -m bench.net.server [TRANSPORT] [patient]`.
 
   An authority (`poz.authority.server`) over a store in memory that holds a hundred records, on
   7074 and 7075, at ports that are free. It prints one line, a map: `:ports` by contract, `:key`
   of Noise in hex, `:requests` and `:responses` in hex, what to ask and what comes back, with the
-  id 0. It ends when its standard input does."
+  id 0. It ends when its standard input does. A patient one has room for 20,000 connections and
+  leaves them open for ten minutes."
   (:require
    [bench.records :as records]
    [poz.authority :as authority]
@@ -43,16 +44,20 @@
 (defn- request-of [record]
   (wire/encode-request {:type :master :id 0 :payload {:hash (record/original-hash record)}}))
 
+(def ^:private patient
+  {:connections 20000 :connections-per-address 20000 :idle-ms 600000 :exchange-ms 600000})
+
 (defn -main
-  "See above. Takes the name of a transport, by default the best."
-  [& [transport]]
+  "See above. Takes the name of a transport, or `best`."
+  [& [transport patience]]
   (let [records (records/several record-count)
         server (server-of records)
         static (crypto/generate :x25519 crypto/random-bytes)
         requests (map request-of records)
-        options (cond-> {:port 0 :static static :limits {:connections-per-address 1000}
+        options (cond-> {:port 0 :static static
+                         :limits (if (= "patient" patience) patient {:connections-per-address 1000})
                          :handler #(server/handle server %) :ready #(server/ready server %)}
-                  transport (assoc :transport (keyword transport)))
+                  (not= "best" (or transport "best")) (assoc :transport (keyword transport)))
         ports (into {} (for [[port contract] {7074 :plain 7075 :query}]
                          [port (:port (net/start (assoc options :contract contract)))]))]
     (prn {:ports ports :key (bytes/->hex (:public-key static))

@@ -74,12 +74,12 @@
     (count! server [type status])
     out))
 
-(defn- decided [{:keys [now] :as server} {:keys [address contract] b :bytes}]
+(defn- decided [{:keys [now before] :as server} {:keys [address contract] b :bytes}]
   (let [{:keys [type] :as request} (wire/decode-request b {:contract contract})]
     (if (error/anomaly? request)
       (failure-bytes server nil request)
       (let [facts (pow-facts server address (now))
-            fault (work-fault server request facts)]
+            fault (or (work-fault server request facts) (when before (before request)))]
         (if fault
           (failure-bytes server type (told fault (:id request)))
           (answered server request b facts))))))
@@ -123,7 +123,8 @@
   | `:load`     | a function: the share of what it can do that it is doing, 0 to 1  |
   | `:now`      | a function: the clock in milliseconds                             |
   | `:random`   | a function of n: n random bytes                                   |
-  | `:on-error` | a function of a Throwable: a defect                               |"
+  | `:on-error` | a function of a Throwable: a defect                               |
+  | `:before`   | a function of a request, called before it is decided (optional): gets what it needs; an anomaly is the answer |"
   [{:keys [store answers] :as facts}]
   (assoc facts
     :store (answers/watched answers store)

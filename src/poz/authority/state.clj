@@ -31,6 +31,17 @@
   [hash record]
   {[:record hash] (some-> record record/encode)})
 
+(defn domain
+  "The original hash of the record that belongs to `domain`, for a server that learnt it from
+  another, or nil."
+  [read domain]
+  (read [:domain (bytes/utf8 domain)]))
+
+(defn put-domain
+  "The change that keeps `hash` for `domain`."
+  [domain hash]
+  {[:domain (bytes/utf8 domain)] hash})
+
 ;; ## Tickets
 
 (defn decode-ticket

@@ -1,15 +1,17 @@
 (ns poz.cli.files
-  "Files and streams for the command line. `-` is standard input or output.
+  "Files and streams for the command line. `-` is standard input or output. `resource` is what
+  the program brings along.
 
   What is read is bounded. What is written is written whole or not at all: a temporary
   file beside the target, synced, then moved; it never replaces another file unless
   told to, and a file with private keys is readable by its owner only."
   (:require
+   [clojure.java.io :as io]
    [poz.bytes :as bytes]
    [poz.error :as error]
    [poz.format :as format])
   (:import
-   (java.io InputStream OutputStream)
+   (java.io ByteArrayOutputStream InputStream OutputStream)
    (java.nio ByteBuffer)
    (java.nio.channels FileChannel)
    (java.nio.file CopyOption FileAlreadyExistsException Files InvalidPathException LinkOption NoSuchFileException OpenOption Path StandardCopyOption StandardOpenOption)
@@ -49,6 +51,19 @@
     (catch InvalidPathException e (problem :file/unreadable file e))
     (catch java.io.IOException e (problem :file/unreadable file e))))
 
+(defn read-line!
+  "The next line of the stream `in` as text, without its end; nil where it has ended, or the
+  anomaly of a line longer than a file may be in hex."
+  [^InputStream in]
+  (let [line (ByteArrayOutputStream.)]
+    (loop []
+      (let [b (.read in)]
+        (cond
+          (= 10 b) (.toString line "UTF-8")
+          (neg? b) (when (pos? (.size line)) (.toString line "UTF-8"))
+          (< (* 2 (long read-limit)) (.size line)) (error/anomaly :format/too-large {:at 0 :path [] :rule "a line"})
+          :else (do (.write line b) (recur)))))))
+
 (def ^:private no-attributes (make-array FileAttribute 0))
 
 (defn- posix? [^Path p]
@@ -83,6 +98,12 @@
       (Files/delete tmp)
       (catch UnsupportedOperationException _
         (Files/move tmp target (make-array CopyOption 0))))))
+
+(defn resource
+  "The text of the file `path` that the program brings along."
+  [path]
+  (slurp (or (io/resource path) (throw (IllegalStateException. (str "There is no " path " beside the program."))))
+    :encoding "UTF-8"))
 
 (defn exists?
   "True if there is something at the path `file`."

@@ -92,9 +92,6 @@
 
 ;; ## simulate, diff
 
-(defn- view [{:keys [color]} {:keys [width]}]
-  (cond-> {:color (boolean color)} width (assoc :width width)))
-
 (defn- key-set [record words]
   (reduce (fn [found word]
             (if-let [i (holder/key-index record word)]
@@ -111,7 +108,7 @@
             (fn [thief]
               (let [found (simulate/simulate record (cond-> {} (seq lost) (assoc :without lost) (seq thief) (assoc :stolen thief)))]
                 {:exit 0
-                 :out (simulate-view/lines file record found (view env options))
+                 :out (simulate-view/lines file record found (support/view-options env options))
                  :json [(assoc found :file file)]}))))))))
 
 (defn- diff [{[a b] :args :keys [options env]}]
@@ -119,7 +116,7 @@
     (or (support/first-anomaly records)
       (let [found (diff/diff (first records) (second records))]
         {:exit (cond (some :security (:changes found)) 7 (:same found) 0 :else 1)
-         :out (diff-view/lines a b found (view env options))
+         :out (diff-view/lines a b found (support/view-options env options))
          :json [(assoc found :files [a b])]}))))
 
 (def ^:private write-options [support/output-option support/force-option support/time-option])

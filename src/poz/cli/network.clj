@@ -6,7 +6,10 @@
   host is known, `--hash` names the server's own record: its Service Zone, asked for in the
   open and verified, has the key."
   (:require
+   [clojure.edn :as edn]
+   [clojure.string :as str]
    [poz.bytes :as bytes]
+   [poz.cli.files :as files]
    [poz.cli.holder :as holder]
    [poz.cli.support :as support]
    [poz.client :as client]
@@ -61,8 +64,9 @@
 
 (defn client-options
   "The options of the client for `servers`."
-  [servers {:keys [deadline] :as options} {:keys [random exchange] :as env}]
+  [servers {:keys [deadline mirror-servers] :as options} {:keys [random exchange] :as env}]
   (cond-> {:servers servers :now (support/now options env) :random random :exchange exchange}
+    (seq mirror-servers) (assoc :mirrors mirror-servers)
     deadline (assoc :deadline-ms (* 1000 (long deadline)))))
 
 (defn learnt-servers
@@ -73,6 +77,40 @@
     (client/query {:type :zones :subject {:hash hash} :zones [:service]} (client-options named options env))
     (fn [{:keys [record fallen]}]
       (candidates/private-of (cond-> record (:service fallen) (dissoc :service-zone)) type named))))
+
+;; ## Mirrors that are remembered: a file in EDN, a list of servers with their keys in hex
+
+(def mirrors-option
+  "`--mirrors FILE`."
+  {:name "mirrors" :arg "FILE"
+   :doc "remember there who else serves the record, as a server with a key says, and ask those where no server answers"})
+
+(defn- remembered-server [{:keys [host port encryption public-key] :as m}]
+  (when (and (map? m) (string? host) (int? port) (#{:none :noise-nk} encryption)
+          (or (= :none encryption) (and (string? public-key) (parse-hash public-key))))
+    (cond-> {:host host :port port :encryption encryption}
+      public-key (assoc :public-key (parse-hash public-key)))))
+
+(defn read-mirrors
+  "The servers in `file`, none where there is no file; or an anomaly."
+  [file]
+  (if (and file (files/exists? file))
+    (holder/attempt-> (files/read-file file nil)
+      (fn [b]
+        (let [found (try (edn/read-string (String. (bytes/->array b) "UTF-8")) (catch RuntimeException _ nil))
+              servers (when (sequential? found) (mapv remembered-server found))]
+          (if (and servers (every? some? servers))
+            servers
+            (error/anomaly :file/unreadable {:message (str file ": not a list of mirrors") :file file})))))
+    []))
+
+(defn write-mirrors!
+  "Remembers `servers` in `file`; nil, or an anomaly."
+  [file servers]
+  (let [plain (mapv (fn [s] (cond-> (select-keys s [:host :port :encryption :public-key])
+                              (:public-key s) (update :public-key bytes/->hex)))
+                servers)]
+    (files/write-file! file (bytes/utf8 (prn-str plain)) nil {:force true})))
 
 ;; ## Words
 

@@ -110,9 +110,29 @@
          :json [{:decision :revoked :address (address/text found) :record user :issue-hash issue}]}))
     (holder/usage "authority revoke" (text/escape word) " is not an address such as alice@social.example")))
 
+;; ## list
+
+(defn- hashes
+  "The original hashes of all records in the store, in their order."
+  [s]
+  (loop [after nil out []]
+    (let [found (store/scan s :record after 1000) out (into out (map (comp second first)) found)]
+      (if (seq found) (recur (second (first (peek found))) out) out))))
+
+(defn- list-records [{:keys [options env]}]
+  (with-store options env
+    (fn [_ s]
+      (let [found (hashes s)]
+        {:exit 0 :out (map bytes/->hex found) :err [(str (count found) " records")]
+         :json (map (fn [h] {:original-hash h}) found)}))))
+
 (def commands
   "The commands of this namespace."
-  [{:name "authority pending" :arity [0 0] :group "Server" :run pending
+  [{:name "authority list" :arity [0 0] :group "Server" :run list-records
+    :summary "the records that are held, for a mirror"
+    :doc "Lists the original hashes of all records that the server holds, one a line: the file that a mirror takes as --records. Nobody can ask a server for this. Works while the server runs."
+    :options serve/config-options}
+   {:name "authority pending" :arity [0 0] :group "Server" :run pending
     :summary "requests for handles that wait"
     :doc "Lists the requests that the policy :manual has held: ticket, address, when, the record that asks, and its proof."
     :options serve/config-options}

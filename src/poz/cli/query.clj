@@ -145,15 +145,27 @@
 (defn- known [{file :known} env]
   (when file (support/read-record file env)))
 
+(defn- remember-mirrors!
+  "Remembers who else serves the subject, as the server that answered says: nil, or the anomaly of a
+  file. One without a key could be anybody."
+  [{:keys [subject server]} {:keys [mirrors mirror-servers] :as options} env]
+  (when (and mirrors subject (:public-key server) (not-any? #(= (:public-key server) (:public-key %)) mirror-servers))
+    (let [found (client/mirrors subject (dissoc (network/client-options [server] options env) :mirrors))]
+      (when (and (not (error/anomaly? found)) (seq found))
+        (network/write-mirrors! mirrors found)))))
+
+(defn- asked [word question given held pins options env]
+  (holder/attempt-> (chosen-servers options env)
+    (fn [servers] (client/query question (query-options question servers given held pins options env)))
+    (fn [answer] (or (remember-mirrors! answer options env) (answered word answer options env)))))
+
 (defn- query [{[word] :args {:keys [with] :as options} :options :keys [env]}]
   (let [given (mapv #(support/read-record % env) with) held (some-> (known options env))
+        mirrors (network/read-mirrors (:mirrors options))
         pins (if (:pins options) ((:pins (lookup/pins-store options env))) pins/none)]
-    (or (support/first-anomaly (conj given held pins))
+    (or (support/first-anomaly (conj given held mirrors pins))
       (holder/attempt-> (question word options held)
-        (fn [question]
-          (holder/attempt-> (chosen-servers options env)
-            (fn [servers] (client/query question (query-options question servers given held pins options env)))
-            (fn [answer] (answered word answer options env))))))))
+        #(asked word % given held pins (assoc options :mirror-servers mirrors) env)))))
 
 ;; ## server status
 
@@ -197,7 +209,7 @@
     :doc (str "Asks for the record of a domain, an original hash or an address, and shows it once it verifies and is "
            "the one asked for. Without --key the question is in the open, unless --hash tells whose Service Zone has the "
            "server's key. Exit code 5 where nobody answers, 6 where a server refuses, 7 for a rollback or a fork.")
-    :options [network/server-option network/key-option
+    :options [network/server-option network/key-option network/mirrors-option
               {:name "type" :arg "TYPE" :parse (one-of types)
                :doc "master, identity, chain, serial, record, zones, mirrors, challenge or status; record unless given, of an address identity"}
               {:name "hash" :arg "HEX" :parse network/parse-hash

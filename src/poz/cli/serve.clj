@@ -52,10 +52,11 @@
 (defn with-passphrase
   "`config` with a passphrase, which the terminal is asked for where none is given, twice if it
   is a new one; or an anomaly."
-  [{:keys [passphrase passphrase-file data] :as config} env]
+  [{:keys [passphrase passphrase-file data role] :as config} env]
   (if (or passphrase passphrase-file)
     config
-    (let [p (support/passphrase {} env (not (keys/exist? data)))]
+    (let [file (if (= :authoritative role) (keys/server-file data) (keys/mirror-file data))
+          p (support/passphrase {} env (not (files/exists? file)))]
       (if (error/anomaly? p) p (assoc config :passphrase p)))))
 
 ;; ## serve
@@ -66,15 +67,31 @@
 (defn- dns-lines [{:keys [domains hostname ports hash]}]
   (mapcat #(dns/lines % hostname ports hash) domains))
 
-(defn- ready-lines [{:keys [domains ports hash noise-key] :as running}]
-  (concat
-    [(str "An authority for " (str/join ", " domains) ". Put into DNS:") ""]
-    (map #(str "  " %) (dns-lines running))
-    ["" (str "ready " (ports-text ports) " hash=" (bytes/->hex hash) " noise-key=" (bytes/->hex noise-key))]))
+(defn- mirror-entries
+  "The entries of the authority's `:mirrors` that name this server."
+  [{:keys [hostname ports noise-key]}]
+  (let [{:keys [query plain]} ports hostname (or hostname "HOSTNAME")]
+    (cond-> []
+      query (conj {:hostname hostname :port query :encryption :noise-nk :public-key (bytes/->hex noise-key)})
+      plain (conj {:hostname hostname :port plain :encryption :none}))))
 
-(defn- ready-json [{:keys [domains ports hash noise-key hostname] :as running}]
-  {:event "ready" :domains domains :hostname hostname :ports ports :original-hash hash :noise-key noise-key
-   :dns (dns-lines running)})
+(defn- introduction [{:keys [domains config] :as running}]
+  (let [{:keys [role]} config words (str/join ", " domains)]
+    (if (= :authoritative role)
+      (concat [(str "An authority for " words ". Put into DNS:") ""] (map #(str "  " %) (dns-lines running)) [""])
+      (concat [(str "A " (name role) (when (seq words) (str " for " words))
+                 (when (= :mirror role) ". The authority names it in its :mirrors:"))]
+        (when (= :mirror role) (concat [""] (map #(str "  " (pr-str %)) (mirror-entries running)) [""]))))))
+
+(defn- ready-lines [{:keys [ports hash noise-key] :as running}]
+  (concat (introduction running)
+    [(str "ready " (ports-text ports) (when hash (str " hash=" (bytes/->hex hash))) " noise-key=" (bytes/->hex noise-key))]))
+
+(defn- ready-json [{:keys [domains ports hash noise-key hostname config] :as running}]
+  (cond-> {:event "ready" :role (:role config) :domains domains :hostname hostname :ports ports :original-hash hash
+           :noise-key noise-key}
+    (= :authoritative (:role config)) (assoc :dns (dns-lines running))
+    (= :mirror (:role config)) (assoc :mirrors (mirror-entries running))))
 
 (defn- say! [stream lines]
   (files/write-file! "-" (bytes/utf8 (str/join (map #(str % "\n") lines))) stream {}))
@@ -109,11 +126,14 @@
 (def commands
   "The commands of this namespace."
   [{:name "serve" :args "[DOMAIN]..." :arity [0 nil] :group "Server" :run serve
-    :summary "run an authority for a domain"
-    :doc "Serves the records of an authority for DOMAIN on three ports until it is told to stop (SIGTERM or Ctrl-C), which lets open exchanges end. The first time it makes a fresh authority: keys, sealed under a passphrase, and a record. Prints what belongs into DNS, then a line that begins with ready. Every option can also be given in a file or in a variable of the environment: --query-port as POZ_QUERY_PORT."
+    :summary "run an authority for a domain, a cache or a mirror"
+    :doc "Serves the records of an authority for DOMAIN on three ports until it is told to stop (SIGTERM or Ctrl-C), which lets open exchanges end. The first time it makes a fresh authority: keys, sealed under a passphrase, and a record. Prints what belongs into DNS, then a line that begins with ready. With --role cache or mirror it holds copies of the records of another server, --upstream, verifies each before anybody gets it, and takes no submissions. Every option can also be given in a file or in a variable of the environment: --query-port as POZ_QUERY_PORT."
     :options (into config-options
                [(option :host "ADDRESS") (option :hostname "NAME")
                 (option :plain-port "PORT") (option :query-port "PORT") (option :submit-port "PORT")
-                (option :policy "POLICY")])
+                (option :policy "POLICY")
+                (option :role "ROLE") (option :upstream "HOST[:PORT]") (option :upstream-key "HEX") (option :upstream-hash "HEX")
+                (option :records "FILE") (option :refresh-ms "MS") (option :stale-ms "MS")])
     :examples ["poz serve example.com --data /var/lib/poz --host 0.0.0.0"
-               "poz serve example.com --policy '{:approve [\"*@example.com\"]}'"]}])
+               "poz serve example.com --policy '{:approve [\"*@example.com\"]}'"
+               "poz serve example.com --role mirror --upstream poz.example.com --upstream-key … --upstream-hash … --records records.txt"]}])

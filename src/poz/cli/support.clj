@@ -12,7 +12,7 @@
   An anomaly may have `:notes`, lines for standard error, and `:details`, a map for its JSON.
 
   `env` holds every effect: `:in`, `:stdout` (streams), `:now` and `:random` (functions),
-  `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`,
+  `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`, `:terminal`,
   `:until-told` (waits until the process is to end), `:exchange`, what carries requests to
   servers (`poz.net/exchange-async`), `:sources`, what asks the sources of discovery where not
   `poz.discover/edge` does, and `:sealing`, options for `poz.keyring/seal` where its
@@ -68,13 +68,20 @@
 
 (def width-option
   "`--width COLUMNS`."
-  {:name "width" :arg "COLUMNS" :doc "columns of the terminal (80)"
+  {:name "width" :arg "COLUMNS" :doc "columns of the terminal (COLUMNS, else 80)"
    :parse #(let [n (parse-long %)] (when (and n (<= 60 n 1000)) n))})
 
+(defn- columns
+  "The columns that the environment says a terminal has, as far as a view can do with them; or nil."
+  [{:keys [getenv]}]
+  (when-let [n (some-> getenv (apply ["COLUMNS"]) parse-long)]
+    (min 1000 (max 60 (long n)))))
+
 (defn view-options
-  "The options of a view for a person: colour and width."
-  [{:keys [color]} {:keys [width]}]
-  (cond-> {:color (boolean color)} width (assoc :width width)))
+  "The options of a view for a person: colour, and width as asked for, or as the environment says."
+  [{:keys [color] :as env} {:keys [width]}]
+  (let [width (or width (columns env))]
+    (cond-> {:color (boolean color)} width (assoc :width width))))
 
 (defn now
   "The present time: that of `--at`, else the clock's."

@@ -94,8 +94,9 @@
   [{:keys [type]} {:keys [zones]}]
   (if (= :zones type) (into #{} (map key) (filter fallen? zones)) #{}))
 
-(defn- longer-key-map
-  "The key map of `record`, which may have been cut, or that of `held` as far as it is used."
+(defn longer-key-map
+  "The key map of `record`, which may have been cut, or that of `held` as far as it is used. Throws
+  the anomaly `:update/key-map` where they differ."
   [held record]
   (let [used (record/used-part held) ours (:public-key-map record)
         both (min (count used) (count ours))]

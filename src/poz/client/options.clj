@@ -31,13 +31,15 @@
    :transport {:doc ":nio or :epoll, see poz.net" :check keyword? :rule "a keyword"}
    :exchange {:doc "what carries requests, as poz.net/exchange-async does" :default net/exchange-async
               :check ifn? :rule "a function of options and bytes that gives a CompletableFuture"}
-   :statuses {:doc "which statuses of an identity entry to accept" :default #{:current}
-              :check #(and (set? %) (seq %) (every? #{:current :superseded} %))
-              :rule "a set of :current, :superseded"}})
+   :statuses {:doc "which statuses of an identity entry to accept; :revoked is for who only passes it on" :default #{:current}
+              :check #(and (set? %) (seq %) (every? #{:current :superseded :revoked} %))
+              :rule "a set of :current, :superseded, :revoked"}})
 
 (def query
   "Option of a query → `{:doc :default :check :rule :required}`."
   (assoc common
+    :mirrors {:doc "whom to ask where none of the servers answers, see poz.client/mirrors" :default []
+              :check sequential? :rule "a list of servers"}
     :expected-hash {:doc "the original hash that the record must have, as discovery gave it for a domain, or as it is remembered"
                     :check hash? :rule "a byte string of 32"}
     :providers {:doc "providers' records, or a function of an original hash that gives one, to check a handle against"

@@ -16,7 +16,7 @@
   | `:list` | `:min :max :counts`, `:sort` `:item`, `:encoding` or fields with fixed places, `:id` fields, `:distinct` | vector |
   | `:optional` | | the value; absent: no such key in the struct |
   | `:sized` | `:prefix` | the value; its length goes first |
-  | `:struct` | `:rules` | map |
+  | `:struct` | `:rules`, `:source` its bytes are kept beside the value (`poz.codec.source`) | map |
   | `:select` | a struct and some of its fields | map |
   | `:tagged` | `:as` an integer kind; then cases, `[code key {:doc …} type]` | map with one key, that of its case |
 

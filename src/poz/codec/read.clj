@@ -13,6 +13,7 @@
    [poz.codec.order :as order]
    [poz.codec.path :as path]
    [poz.codec.rule :as rule]
+   [poz.codec.source :as source]
    [poz.codec.text :as text]
    [poz.codec.value :as value])
   (:import
@@ -240,19 +241,24 @@
         readers (object-array (map #(compile-reader (:node %) (inc depth)) fields))
         empty-kvs (object-array (interleave keys (repeat nil)))
         broken-rule (rule/first-broken (:rules props))
-        n (alength keys)]
+        n (alength keys)
+        kept (:source props)]
     (fn [^Reader r]
       (let [start (position r)
+            ^ByteBuffer b (.-buffer r)
             kvs (aclone empty-kvs)
-            path (.-path r)]
+            path (.-path r)
+            places (when kept (int-array (inc n) (.position b)))]
         (path/parts! path depth keys)
         (loop [i 0 j 1 whole true]
           (if (< i n)
             (do (path/part! path depth i)
               (let [v (.invoke ^AFn (aget readers i) r)]
                 (aset kvs j v)
+                (when places (aset ^ints places (inc i) (.position b)))
                 (recur (inc i) (+ j 2) (if (nil? v) false whole))))
-            (let [m (PersistentArrayMap. (if whole kvs (without-nils kvs)))]
+            (let [kvs (if whole kvs (without-nils kvs))
+                  m (if places (source/attach kvs (.-array r) keys places) (PersistentArrayMap. kvs))]
               (when-let [rule (when broken-rule (.invoke broken-rule m))]
                 (rule-fault! r depth rule start (map vector keys readers) m))
               m)))))))

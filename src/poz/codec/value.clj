@@ -5,6 +5,8 @@
   is a different interface each time, and longest where the answer is no. What these give
   is what `get`, `contains?`, `count` and `=` give; they just ask first whether it is the
   class that it nearly always is."
+  (:require
+   [poz.bytes])
   (:import
    (clojure.lang APersistentMap APersistentVector)
    (poz.bytes Bytes)))

@@ -16,7 +16,7 @@
   "Type name → type."
   {:identity-body
    [:list {:sort :encoding :id [:authority-hash :path :user-handle]}
-    [:struct {}
+    [:struct {:source true}
      [:identity-type {:doc "what kind of identity"} [:enum {:as :u8 :codes [[1 :poz {:doc "a POZ handle"}]]}]]
      [:authority-hash {:doc "the provider's original_master_hash"} :hash]
      [:authority-domain {:doc "the provider's domain"} :domain]

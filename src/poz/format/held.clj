@@ -35,6 +35,9 @@
                              [1 :approved {:doc "the entry is issued when it is asked for"}]
                              [2 :rejected {:doc "policy says no"}]]}]]
     [:reason {:doc "for a person"} :string]]
+   :checked-state
+   [:struct {}
+    [:at {:doc "when a cache or mirror last found it to be what its server has"} :time]]
    :ticket-index
    [:list {}
     [:struct {}

@@ -8,6 +8,7 @@
   (:require
    [poz.bytes :as bytes]
    [poz.codec :as codec]
+   [poz.codec.source :as source]
    [poz.crypto :as crypto]
    [poz.format :as format]
    [poz.master.survivorship :as survivorship]
@@ -40,15 +41,33 @@
   (cond-> (dissoc revision :current-master-hash :signatures)
     (genesis? revision) (assoc :original-master-hash zero)))
 
+(defn- arrived-content
+  "The bytes of the `content` of a revision as they arrived, or nil."
+  [revision]
+  (when-let [source (source/of revision)]
+    (bytes/join
+      [(if (genesis? revision) zero (:original-master-hash revision))
+       (source/between source :original-timestamp :original-timestamp)
+       (source/between source :previous-master-hash :delegations)])))
+
+(defn- encoded-signatures [revision]
+  (if-let [source (source/of revision)]
+    (source/between source :signatures :signatures)
+    (codec/encode signatures-codec (:signatures revision))))
+
 (defn statement
-  "The revision as a statement (`poz.signing/statement`); `hashes` are the key hashes."
-  [revision hashes]
-  (signing/statement :master (content revision) hashes))
+  "The revision as a statement (`poz.signing/statement`); `hashes` are the key hashes. With
+  `:whole` its `:whole-hash` is what current_master_hash must be."
+  ([revision hashes] (statement revision hashes nil))
+  ([revision hashes whole]
+   (signing/statement :master (content revision) hashes
+     (when whole (encoded-signatures revision))
+     (arrived-content revision))))
 
 (defn current-hash
   "current_master_hash as it must be: H(content, bindings, encoded signatures)."
   [revision {:keys [content bindings]}]
-  (crypto/sha3-256 content bindings (codec/encode signatures-codec (:signatures revision))))
+  (crypto/sha3-256 content bindings (encoded-signatures revision)))
 
 (defn revisions
   "The revisions at hand in `record`, oldest first, the current one last."
@@ -174,14 +193,8 @@
       (next lists) {:own own :previous (survivorship/sums (first lists) signers)}
       :else {:own own :previous own})))
 
-(defn- whole-statement
-  "The `statement` with its current_master_hash as `:whole-hash`."
-  [revision hashes]
-  (signing/statement :master (content revision) hashes
-    (codec/encode signatures-codec (:signatures revision))))
-
 (defn- revision-facts [revision previous {:keys [key-map hashes now]}]
-  (let [statement (delay (whole-statement revision hashes))
+  (let [statement (delay (statement revision hashes :whole))
         signers (signers revision)
         lists (lists revision previous)]
     {:revision revision :previous previous :now now

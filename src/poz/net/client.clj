@@ -14,9 +14,8 @@
   (:import
    (io.netty.bootstrap Bootstrap)
    (io.netty.channel Channel ChannelFuture ChannelHandlerContext ChannelOption)
-   (io.netty.util.concurrent ThreadPerTaskExecutor)
    (java.net InetSocketAddress)
-   (java.util.concurrent CompletableFuture Executor TimeUnit)
+   (java.util.concurrent CompletableFuture Executor Executors TimeUnit)
    (java.util.function BiConsumer)))
 
 (set! *warn-on-reflection* true)
@@ -143,8 +142,9 @@
     (.whenComplete future (reify BiConsumer (accept [_ _ _] (.close channel))))))
 
 (def ^:private resolver
-  "Runs what asks for the address of a name, each on a thread of its own: that may wait."
-  (delay (ThreadPerTaskExecutor. (transport/threads "poz-resolve"))))
+  "Runs what asks for the address of a name, each on a thread that nothing else waits for: that may
+  take long. Threads are used again, since starting one takes longer than most names do."
+  (delay (Executors/newCachedThreadPool (transport/threads "poz-resolve"))))
 
 (defn- resolve-and-connect! [{:keys [options] :as exchange}]
   (let [{:keys [^String host port contract]} options

@@ -66,3 +66,10 @@
     (into (keep pair-check) format/sections)
     (conj count-check
       (schema/check "each key index leads to a key that can do what it is cited for" key-problems))))
+
+(defn schema
+  "The schema of `:poz/record`, a whole record, or of a type of the format."
+  [type]
+  (if (= :poz/record type)
+    (record-schema)
+    (schema/schema (:node (codec/codec (:types format/format) type)))))

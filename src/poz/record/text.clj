@@ -33,26 +33,31 @@
   (= (bytes/hex-> "504f5a00") (bytes/slice b 0 (min 4 (count b)))))
 
 (defn- lines
-  "`[[offset line]]` of the bytes of `b`, read byte for byte as characters."
+  "`([offset line] …)` of the bytes of `b`, read byte for byte as characters: one after another,
+  so that text around a block takes no memory."
   [^Bytes b]
   (let [s (String. ^bytes (.-array b) (.-offset b) (.-length b) StandardCharsets/ISO_8859_1)]
-    (loop [at 0 out []]
-      (let [nl (.indexOf s "\n" (int at))
-            line (if (neg? nl) (subs s at) (subs s at nl))
-            out (conj out [at (str/replace line #"\r$" "")])]
-        (if (neg? nl) out (recur (inc nl) out))))))
+    (letfn [(from [^long at]
+              (lazy-seq
+                (let [nl (.indexOf s (int \newline) (int at))
+                      end (if (neg? nl) (count s) nl)
+                      crlf? (and (< at end) (nat-int? nl) (= \return (.charAt s (dec end))))]
+                  (cons [at (subs s at (if crlf? (dec end) end))]
+                    (when (nat-int? nl) (from (inc nl)))))))]
+      (from 0))))
 
 (defn- blocks
   "The whole blocks among `lines`, each the `[offset line]` pairs between its markers."
   [lines label]
-  (loop [lines lines open nil found []]
-    (if-let [[_ text :as line] (first lines)]
-      (cond
-        (= text (begin label)) (recur (rest lines) [] found)
-        (and open (= text (end label))) (recur (rest lines) nil (conj found open))
-        open (recur (rest lines) (conj open line) found)
-        :else (recur (rest lines) nil found))
-      found)))
+  (let [begin (begin label) end (end label)]
+    (loop [lines lines open nil found []]
+      (if-let [[_ text :as line] (first lines)]
+        (cond
+          (= text begin) (recur (rest lines) [] found)
+          (and open (= text end)) (recur (rest lines) nil (conj found open))
+          open (recur (rest lines) (conj open line) found)
+          :else (recur (rest lines) nil found))
+        found))))
 
 (defn- fail! [at rule found]
   (error/fail! :format/text-form (cond-> {:at at :path [] :rule rule} found (assoc :found found))))

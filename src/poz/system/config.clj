@@ -59,6 +59,22 @@
     (and (string? x) (str/starts-with? x "jdbc:postgresql:"))
     (satisfies? store/Store x)))
 
+(def ^:private hex-32 #"[0-9a-fA-F]{64}")
+
+(defn- hash-option [doc]
+  {:doc doc :check #(and (string? %) (re-matches hex-32 %)) :rule "64 hex digits" :read identity})
+
+(defn- upstream? [{:keys [host port key] :as m}]
+  (and (map? m) (string? host) (not (str/blank? host)) (empty? (dissoc m :host :port :key))
+    (or (nil? port) (and (int? port) (<= 1 (long port) 65535)))
+    (or (nil? key) (and (string? key) (re-matches hex-32 key)))))
+
+(defn- upstream
+  "\"HOST[:PORT]\" as an upstream, nil for anything else."
+  [s]
+  (when-let [[_ bracketed host port] (re-matches #"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@\[\]]+))(?::(\d{1,5}))?" s)]
+    (cond-> {:host (or bracketed host)} port (assoc :port (parse-long port)))))
+
 (defn- mirror? [{:keys [hostname port encryption public-key] :as m}]
   (and (map? m) (domain? hostname) (int? port) (<= 1 (long port) 65535) (#{:none :noise-nk} encryption)
     (empty? (dissoc m :hostname :port :encryption :public-key))
@@ -100,6 +116,17 @@
     :mirrors {:doc "who else serves these records, as MIRRORS tells it" :default []
               :check #(and (sequential? %) (every? mirror? %))
               :rule "a list of {:hostname :port :encryption :none|:noise-nk, :public-key HEX}"}
+    :role {:doc "authoritative, cache or mirror, see poz.mirror" :default :authoritative
+           :check #{:authoritative :cache :mirror} :rule ":authoritative, :cache or :mirror" :read keyword}
+    :upstream {:doc "whom a cache or mirror pulls from, HOST[:PORT]" :check upstream?
+               :rule "HOST[:PORT], or a map of :host, :port and :key, 64 hex digits" :read upstream}
+    :upstream-key (hash-option "its Noise key; without one it is asked in the open")
+    :upstream-hash (hash-option "the original hash of the authority's record: what its domains stand for")
+    :records (assoc text :doc "the file that lists the records of a mirror, see poz authority list")
+    :refresh-ms (assoc milliseconds :doc "how long after a check a cache or mirror checks a record again" :default 60000)
+    :stale-ms (assoc milliseconds :doc "how long after that it serves one if its upstream is away" :default (* 7 24 60 60 1000))
+    :pulls (assoc (whole 1 1000) :doc "questions of a mirror to its upstream at a time" :default 32)
+    :pull-ms (assoc (whole 1 600000) :doc "for each of them" :default 5000)
     :cache-bytes (assoc (whole 0 (bit-shift-left 1 40)) :doc "room for ready-made answers; 0 keeps none" :default (* 64 1024 1024))
     :cache-ms (assoc milliseconds :doc "how long they hold at most, if others commit to the same store; 0 keeps none" :default 1000)
     :threads (assoc (whole 1 1024) :doc "threads that answer; twice the processors unless given")
@@ -148,14 +175,23 @@
 
 (defn- together-faults
   "What is wrong between options that are well each."
-  [{:keys [data store plain-port query-port submit-port]}]
+  [{:keys [data store plain-port query-port submit-port role upstream upstream-hash]}]
   (cond-> []
+    (and (not= :authoritative role) (not= :off submit-port)) (conj (str "a " (name role) " never opens a port for submissions: :submit-port is :off"))
+    (and (not= :authoritative role) (nil? upstream)) (conj (str "a " (name role) " needs an :upstream"))
+    (and (= :mirror role) (nil? upstream-hash)) (conj "a mirror needs the :upstream-hash of the authority that it replicates")
     (and (nil? data) (or (string? store) (= :sqlite store))) (conj ":data is nil, and a store that lasts needs its folder, for the keys")
     (= :off plain-port query-port submit-port) (conj "at least one port is not :off")))
 
 (defn- sentences [faults]
   (error/anomaly :system/config {:message (str (str/join ". " (map #(str (str/upper-case (subs % 0 1)) (subs % 1)) faults)) ".")
                                  :faults (vec faults)}))
+
+(defn- defaults
+  "The defaults of all options: who is not authoritative opens no port for submissions."
+  [{:keys [role]}]
+  (cond-> (into {} (keep (fn [[k row]] (when (contains? row :default) [k (:default row)]))) options)
+    (#{:cache :mirror} role) (assoc :submit-port :off)))
 
 (defn config
   "The whole configuration: of each option the value in `given`, a map, else in the variable
@@ -166,7 +202,7 @@
     (sentences ["a configuration file holds one map in EDN"])
     (let [{:keys [values faults]} (from-environment getenv)
           set-options (merge file values given)
-          whole (merge (into {} (keep (fn [[k row]] (when (contains? row :default) [k (:default row)]))) options) set-options)
+          whole (merge (defaults set-options) set-options)
           faults (concat faults (keep fault set-options))
           faults (if (seq faults) faults (together-faults whole))]
       (if (seq faults)

@@ -7,7 +7,11 @@
   `recovery.poz` hold one key each of those that change the record. They are not needed to
   serve: move them off the machine.
 
-  The *keys* of a server are `{:record :ring :noise {:secret :public-key} :work}`."
+  The *keys* of a server are `{:record :ring :noise {:secret :public-key} :work}`.
+
+  A cache or mirror has `mirror.poz` instead: a file of the same kind with the secrets `noise` and
+  `work` only. The record in it is made up and nobody can change it, for the keys that could are
+  thrown away: it holds nothing of any authority's."
   (:require
    [poz.cli.files :as files]
    [poz.crypto :as crypto]
@@ -29,12 +33,21 @@
    ["recovery.poz" #{"recovery"}]
    ["server.poz" #{"server" "noise" "work"}]])
 
+(def ^:private mirror-held
+  "The same for a cache or mirror."
+  [["mirror.poz" #{"noise" "work"}]])
+
 (defn- path [folder file] (str folder "/" file))
 
 (defn server-file
   "The path of the server's own keyring file in `folder`."
   [folder]
   (path folder (first (peek held))))
+
+(defn mirror-file
+  "The path of the keyring file of a cache or mirror in `folder`."
+  [folder]
+  (path folder (first (peek mirror-held))))
 
 (defn exist?
   "True if the server's keyring file is in `folder`."
@@ -79,29 +92,47 @@
 (defn- only [ring wanted]
   (into {} (keep-indexed (fn [i n] (when (wanted n) [i (ring i)]))) names))
 
-(defn write!
-  "Writes what `fresh` made to its files in `folder`, sealed under `phrase`; nil, or the anomaly
-  of what could not be written. No file that is there is touched. Options: `:random`, and those
-  of `poz.keyring/seal`."
-  [folder {:keys [file ring]} phrase options]
+(defn- write-files! [folder {:keys [file ring]} phrase options files]
   (or (files/make-folder! folder)
     (some (fn [[n wanted]]
             (files/write-file! (path folder n) (record/encode (keyring/seal file (only ring wanted) phrase options))
               nil {:private true}))
-      held)))
+      files)))
+
+(defn write!
+  "Writes what `fresh` made to its files in `folder`, sealed under `phrase`; nil, or the anomaly
+  of what could not be written. No file that is there is touched. Options: `:random`, and those
+  of `poz.keyring/seal`."
+  [folder made phrase options]
+  (write-files! folder made phrase options held))
+
+(defn write-mirror!
+  "The same for a cache or mirror."
+  [folder made phrase options]
+  (write-files! folder made phrase options mirror-held))
 
 ;; ## Reading
 
 (defn- named-right? [{:keys [key-names]}]
   (= names (map :name key-names)))
 
-(defn read-keys
-  "The keys of the server in `folder`, opened with `phrase`; or an anomaly."
-  [folder phrase]
-  (let [b (files/read-file (server-file folder) nil)
+(defn- read-file [file phrase]
+  (let [b (files/read-file file nil)
         r (if (error/anomaly? b) b (record/parse b))
         ring (if (error/anomaly? r) r (keyring/open r phrase))]
     (cond
       (error/anomaly? ring) ring
-      (not (named-right? r)) (error/anomaly :system/keys {:found (server-file folder)})
+      (not (named-right? r)) (error/anomaly :system/keys {:found file})
       :else (as-keys r ring))))
+
+(defn read-keys
+  "The keys of the server in `folder`, opened with `phrase`; or an anomaly."
+  [folder phrase]
+  (read-file (server-file folder) phrase))
+
+(defn read-mirror
+  "The keys of the cache or mirror in `folder`, opened with `phrase`: `:noise` and `:work`; or an
+  anomaly."
+  [folder phrase]
+  (let [found (read-file (mirror-file folder) phrase)]
+    (if (error/anomaly? found) found (select-keys found [:noise :work]))))

@@ -6,8 +6,9 @@
 
   Offset, up to eight bytes, what they are. A broken file is shown up to the fault, with
   carets under the bytes at which it was found and the error beside them; then come the
-  bytes that were not looked at. `dump` is pure, gives a lazy seq of strings, and prints
-  nothing of a file but hex and escaped text (see `poz.view.text`)."
+  bytes that were not looked at. `fault` gives those few lines alone, `place` the lines of a
+  part. All are pure, give lazy seqs of strings, and print nothing of a file but hex and
+  escaped text (see `poz.view.text`)."
   (:require
    [clojure.string :as str]
    [poz.bytes :as bytes]
@@ -29,7 +30,9 @@
 (defn- number-at [b {:keys [at size]}]
   (reduce (fn [n i] (+ (* 256 (long n)) (long (nth b i)))) 0 (range at (+ (long at) (long size)))))
 
-(defn- bytes-text [{:keys [full]} v]
+(defn bytes-text
+  "The byte string `v` in hex; of a long one the first bytes, unless the context is `:full`."
+  [{:keys [full]} v]
   (let [n (count v)]
     (cond
       (zero? n) "no bytes"
@@ -42,8 +45,8 @@
 (defn- section-code [code]
   (format "0x%04x" code))
 
-(defn- value-text
-  "What the value of a leaf is, in words, or nil."
+(defn value-text
+  "What the value of a leaf is, in words, or nil. The context has the `:bytes` of the file."
   [{:keys [bytes] :as context} {:keys [kind name value section-type] :as span}]
   (cond
     (nil? value) nil
@@ -57,7 +60,7 @@
 (defn- counted [n thing]
   (str n " " thing (when-not (= 1 n) "s")))
 
-(defn- frame-text
+(defn frame-text
   "What a length, a count or a presence byte says, in words, or nil."
   [{:keys [key value]}]
   (when value
@@ -241,12 +244,21 @@
     (cond-> span
       (and (= :toc key) (:children span)) (update :children (partial mapv item)))))
 
-(defn- top-lines [{:keys [color width] :as context} {:keys [kind] :as span}]
+(defn- top-rows [context {:keys [kind] :as span}]
+  (span-rows context 0 (dissoc (with-names span) :key :doc (when (= :raw kind) :value))))
+
+(defn- top-lines [{:keys [color width] :as context} span]
   (concat
     [""]
     (map #(text/paint color :title %) (text/wrap (title span) width))
-    (map #(line context %)
-      (span-rows context 0 (dissoc (with-names span) :key :doc (when (= :raw kind) :value))))))
+    (map #(line context %) (top-rows context span))))
+
+(defn- part
+  "The span that the keys `path` lead to among `spans`, through what only encoders write; or nil."
+  [spans [k & more]]
+  (when-let [{:keys [children] :as span} (or (first (filter #(= k (:key %)) spans))
+                                           (some #(when (= :content (:key %)) (part (:children %) [k])) spans))]
+    (if (seq more) (part children more) span)))
 
 (defn- context [b options]
   (let [digits (max 4 (count (format "%x" (count b))))]
@@ -266,3 +278,27 @@
    (let [{:keys [spans] b :bytes} (trace/trace b)
          context (context b (text/options text/option-rows options))]
      (rest (mapcat #(top-lines context %) spans)))))
+
+(defn fault
+  "The lines of the dump of `b` at its fault: the bytes, and carets under them with the error's
+  keyword; none where there is no fault. Options as for `dump`."
+  ([b] (fault b {}))
+  ([b options]
+   (let [{:keys [spans error] b :bytes} (trace/trace b)
+         context (context b (text/options text/option-rows options))
+         rows (mapcat #(top-rows context %) (filter :broken spans))
+         [before [carets]] (split-with #(not= :error (:hex-style %)) rows)]
+     (when carets
+       (map #(line context %)
+         (concat (take-last 2 before) [(assoc carets :text (error/code (:poz/error error)))]))))))
+
+(defn place
+  "`{:at :size :dump}` of the part of the file `b` that the keys `path` lead to from a section
+  on, as in the path of an anomaly; nil where there is none. Options as for `dump`."
+  ([b path] (place b path {}))
+  ([b path options]
+   (let [{:keys [spans] b :bytes} (trace/trace b)]
+     (when-let [{:keys [at size] :as span} (part spans path)]
+       (let [context (context b (text/options text/option-rows options))]
+         {:at at :size size
+          :dump (map #(line context %) (span-rows context 0 (dissoc span :key :doc)))})))))

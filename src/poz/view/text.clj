@@ -7,10 +7,12 @@
   invisible, private or unassigned, marks in heaps. No view prints a foreign string else.
 
   `columns` measures, `wrap` and `pad` lay out, `paint` adds ANSI SGR codes, last and
-  never as the only sign of anything. `options` checks the options of a view."
+  never as the only sign of anything. `options` checks the options of a view. `lines` are
+  strings that a REPL prints as lines."
   (:require
    [clojure.string :as str])
   (:import
+   (java.io Writer)
    (java.util HexFormat)))
 
 (set! *warn-on-reflection* true)
@@ -58,10 +60,16 @@
 (defn- escaped [^long c]
   (if (= 0x5c c) "\\\\" (str "\\u{" (->hex c) "}")))
 
-(defn escape
-  "`s` with every code point that must not reach a terminal as `\\u{…}`, a backslash
-  doubled: what is shown can be told from what was there."
-  ^String [^String s]
+(defn- plain?
+  "True if all of `s` is printable ASCII and none a backslash: nothing to escape."
+  [^String s]
+  (let [end (.length s)]
+    (loop [i 0]
+      (cond (= i end) true
+            (let [c (int (.charAt s i))] (and (<= 0x20 c) (<= c 0x7e) (not (== 0x5c c)))) (recur (inc i))
+            :else false))))
+
+(defn- escape-each ^String [^String s]
   (let [out (StringBuilder.)]
     (reduce (fn [marks c]
               (let [marks (if (mark? c) (inc (long marks)) 0)
@@ -72,6 +80,12 @@
                 marks))
       0 (code-points s))
     (str out)))
+
+(defn escape
+  "`s` with every code point that must not reach a terminal as `\\u{…}`, a backslash
+  doubled: what is shown can be told from what was there."
+  ^String [^String s]
+  (if (plain? s) s (escape-each s)))
 
 (defn quoted
   "`s` between double quotes, escaped."
@@ -158,6 +172,16 @@
   "How many spaces `s` starts with."
   ^long [s]
   (count (re-find #"^ *" s)))
+
+;; ## Lines
+
+(defn lines
+  "The strings `xs` as a seq that prints one a line, without quotes."
+  [xs]
+  (with-meta (or (seq xs) ()) {:type ::lines}))
+
+(defmethod print-method ::lines [xs ^Writer w]
+  (.write w ^String (str/join "\n" xs)))
 
 ;; ## Options
 

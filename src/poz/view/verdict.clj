@@ -6,6 +6,7 @@
    [poz.address :as address]
    [poz.error :as error]
    [poz.master.chain :as chain]
+   [poz.view.dump :as dump]
    [poz.view.text :as text]
    [poz.zone :as zone]))
 
@@ -56,8 +57,8 @@
 (defn- chain-lines [options record {:keys [revisions complete outcome]}]
   (concat
     [(let [n (count (chain/revisions record))]
-       (titled options 2 "master zone" outcome ", " n (if (= 1 n) " revision" " revisions")
-         (when-not complete ", the beginning is not at hand")))]
+       (titled options 2 "master zone" outcome ", " n (if (= 1 n) " revision" " revisions")))]
+    (when-not complete ["    the beginning is not at hand"])
     (mapcat (fn [r] (part-lines options (str "revision " (:serial r)) r)) revisions)))
 
 (defn- entry-lines [{:keys [width] :as options} record judged]
@@ -85,13 +86,21 @@
     (mapcat (fn [z] (when-let [judged (zones z)] (zone-lines options record z judged))) zone/names)
     (mapcat #(warning-lines options %) warnings)))
 
+(defn- malformed-lines
+  "The error in a sentence, and the place of the fault where the bytes are at hand."
+  [{:keys [width color]} {:keys [message] :poz/keys [error] :as anomaly}]
+  (concat
+    (text/hang (text/escape (str message " [" (error/code error) "]")) width 2 2)
+    (when-let [b (:poz/bytes (meta anomaly))]
+      (dump/fault b {:width width :color color}))))
+
 (defn lines
   "The lines that tell the `verdict` on `record` (or on the anomaly that decoding gave),
   which its reader knows as `title`. Options: see `option-rows`."
   ([title record verdict] (lines title record verdict {}))
   ([title record verdict given]
-   (let [{:keys [width] :as options} (text/options option-rows given)]
+   (let [options (text/options option-rows given)]
      (cons (str (text/escape title) ": " (word options (:outcome verdict)))
-       (if-let [{:keys [message] :poz/keys [error]} (:error verdict)]
-         (text/hang (text/escape (str message " [" (error/code error) "]")) width 2 2)
+       (if-let [anomaly (:error verdict)]
+         (malformed-lines options anomaly)
          (body-lines options record verdict))))))

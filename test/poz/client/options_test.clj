@@ -27,7 +27,7 @@
     #":deadline-ms is a number above 0" options/query {:deadline-ms 0}
     #":max-difficulty is a number, 0 to 255" options/query {:max-difficulty 256}
     #":statuses is a set" options/query {:statuses #{}}
-    #":statuses is a set" options/query {:statuses #{:revoked}}
+    #":statuses is a set" options/query {:statuses #{:unknown}}
     #":expected-hash is a byte string of 32" options/query {:expected-hash (bytes/zeros 31)}
     #":providers is" options/query {:providers {}}
     #":executor is" options/query {:executor inc}

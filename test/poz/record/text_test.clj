@@ -7,6 +7,7 @@
    [clojure.test.check.properties :as prop]
    [poz.bytes :as bytes]
    [poz.codec.gen.scalar :as scalar]
+   [poz.jazzer.invariants :as invariants]
    [poz.record :as record]
    [poz.vectors :as vectors]))
 
@@ -43,6 +44,7 @@
     (str begin "AA\n" end) 27
     (str begin "AB==\n" end) 27
     (str begin "AA AA===\n" end) 27
+    (str begin "AAAA\r\r\n" end) 27
     (str begin "AAAA\n\n" end) 27
     (str begin "AAAA\n" end begin "AAAA\n" end) 0))
 
@@ -55,6 +57,17 @@
     (str end begin)
     (str " " begin "AAAA\n" end)
     (str begin "AAAA\n" (subs end 0 24) "x\n")))
+
+(deftest a-line-ends-with-lf-or-crlf-and-nothing-else
+  (doseq [odd ["\r" "\r\r\n" "\r\u0085\n" " \n"]
+          :let [b (bytes/wrap (.getBytes (str begin "AAAA\n" (subs end 0 24) odd) "ISO-8859-1"))]]
+    (is (= b (record/dearmor b)) (pr-str odd))))
+
+(deftest text-around-a-block-takes-little-memory
+  (doseq [[what text] {"empty lines" (str/join (repeat 20000 "\n")) "one line" (str/join (repeat 20000 "x"))
+                       "lines that end in nothing" (str/join (repeat 5000 "\r\r\r\n"))}
+          :let [b (bytes/utf8 text)]]
+    (is (= b (invariants/bounded what [200000 400] (count b) #(record/dearmor b))))))
 
 (deftest binary-is-never-searched
   (let [b (bytes/concat (bytes/hex-> "504f5a00") (bytes/utf8 (str "\n" begin "AAAA\n" end)))]

@@ -42,13 +42,19 @@
     "POZ_POLICY" ":approve" :policy :approve
     "POZ_POLICY" "{:approve [\"*@a.example\"]}" :policy {:approve ["*@a.example"]}
     "POZ_CACHE_BYTES" "0" :cache-bytes 0
-    "POZ_HOST" "" :host "127.0.0.1")
+    "POZ_HOST" "" :host "127.0.0.1"
+    "POZ_UPSTREAM" "poz.a.example" :upstream {:host "poz.a.example"}
+    "POZ_UPSTREAM" "[::1]:7075" :upstream {:host "::1" :port 7075})
   (are [name text] (= 1 (count (faults {name text} {} {})))
     "POZ_STORE" "mysql://h"
     "POZ_PLAIN_PORT" "http"
     "POZ_PLAIN_PORT" "65536"
     "POZ_POLICY" "{:approve"
     "POZ_QUEUE" "-1"
+    "POZ_UPSTREAM" "a b"
+    "POZ_UPSTREAM" "a.example:99999"
+    "POZ_UPSTREAM_HASH" "abc"
+    "POZ_ROLE" "copy"
     "POZ_DOMAINS" "-a.example"))
 
 (deftest all-faults-at-once
@@ -65,6 +71,20 @@
   (is (not (error/anomaly? (config {:data nil :store :memory}))))
   (is (not (error/anomaly? (config {:data nil :store (store/memory)}))))
   (is (re-find #"at least one port" (first (faults {:plain-port :off :query-port :off :submit-port :off})))))
+
+(deftest roles
+  (let [hash (apply str (repeat 64 "0"))
+        given (fn [role & {:as more}] (merge {:role role :upstream {:host "h"} :upstream-hash hash} more))]
+    (is (= [:off :off 7076] (map #(:submit-port (config (given %))) [:cache :mirror :authoritative])))
+    (is (= :off (:submit-port (config {"POZ_ROLE" "cache" "POZ_UPSTREAM" "h"} {} {}))))
+    (are [options sentence] (re-find sentence (first (faults options)))
+      (given :mirror :submit-port 0) #"a mirror never opens a port for submissions"
+      (given :cache :submit-port 7076) #"a cache never opens a port for submissions"
+      {:role :cache} #"a cache needs an :upstream"
+      {:role :mirror :upstream {:host "h"}} #"a mirror needs the :upstream-hash"
+      (given :mirror :upstream {:host "h" :nope 1}) #":upstream is HOST"
+      (given :mirror :upstream {:host "h" :key "12"}) #":upstream is HOST")
+    (is (not (error/anomaly? (config {:role :cache :upstream {:host "h"}}))) "a cache may go without")))
 
 (deftest secrets-are-wrapped-and-never-shown
   (let [found (config {"POZ_PASSPHRASE" "correct horse"} {:store-password "battery"} {})]

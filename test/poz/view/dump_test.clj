@@ -158,3 +158,27 @@
   (let [files (delay (mapv golden ["genesis-minimal" "genesis-minimal" "holder-file" "text-warnings" "unknown-things"]))]
     (prop/for-all [b (gen/bind gen/nat #(damage/damage-generator (nth @files (mod % (count @files)))))]
       (sound? (dump/dump b) 80))))
+
+(deftest the-place-of-a-fault
+  (is (= ["0003  01                       version — format version"
+          "      ^^                       format/version"]
+        (rest (dump/fault (bytes/hex-> "504f5a01")))))
+  (is (empty? (dump/fault (golden "all-zones"))))
+  (testing "whatever is broken, the lines are among those of the whole dump, but for what the carets say"
+    (doseq [at (range 0 (count (golden "all-zones")) 7)
+            :let [b (let [a (bytes/->array (golden "all-zones"))] (aset-byte a at -1) (bytes/wrap a))
+                  lines (dump/fault b)]]
+      (is (= (boolean (seq lines)) (boolean (:error (trace/trace b)))))
+      (is (sound? lines 80))
+      (when (seq lines)
+        (is (<= 2 (count lines) 3))
+        (is (re-find #"^ +\^+ +\w+/[\w-]+$" (last lines)))
+        (is (every? (set (dump/dump b)) (butlast lines)))))))
+
+(deftest the-place-of-a-part
+  (let [b (golden "all-zones")]
+    (is (= {:at 1471 :size 16} (select-keys (dump/place b [:identity-zone :deny]) [:at :size])))
+    (is (= "0340  01                       identity-type 1 (poz) — what kind of identity"
+          (first (:dump (dump/place b [:identity-zone :grant :body 0])))))
+    (is (nil? (dump/place b [:identity-zone :nope])))
+    (is (nil? (dump/place b [:nope])))))

@@ -73,3 +73,9 @@
     (is (thrown-with-msg? IllegalArgumentException #"Option :width is an integer of 60 to 1000, not 10\."
           (text/options text/option-rows {:width 10})))
     (is (thrown? IllegalArgumentException (text/options text/option-rows {:full nil})))))
+
+(deftest lines-print-as-lines
+  (is (= "a\nb \"c\"" (pr-str (text/lines ["a" "b \"c\""]))))
+  (is (= "" (pr-str (text/lines nil)) (pr-str (text/lines []))))
+  (is (= ["a"] (text/lines ["a"])))
+  (is (= "(\"a\")" (pr-str (map identity (text/lines ["a"]))))))

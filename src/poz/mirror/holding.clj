@@ -1,0 +1,107 @@
+(ns poz.mirror.holding
+  "What a cache or mirror keeps in its store, in the places where an authority keeps its own
+  (`poz.authority.state`), so that the same code answers out of it: records by hash, who has which
+  handle, which record belongs to a domain; and when each record was last checked.
+
+  A handle is noted for a record once an entry of its Identity Zone is verified against the
+  provider's record, be it revoked since: whoever asks is to see that. All functions are pure but
+  `commit!` and `provider-of`; `read` is a function of a store key."
+  (:require
+   [poz.authority.state :as state]
+   [poz.codec :as codec]
+   [poz.error :as error]
+   [poz.format :as format]
+   [poz.identity :as identity]
+   [poz.record :as record]
+   [poz.store :as store]
+   [poz.zone :as zone]))
+
+(set! *warn-on-reflection* true)
+
+(def ^:private checked-codec (codec/codec (:types format/format) :checked-state))
+
+(defn checked-at
+  "When the record `hash` was last checked with its server, as far as the store knows, or nil."
+  [read hash]
+  (some->> (read [:checked hash]) (codec/decode checked-codec) :at))
+
+(defn put-checked
+  "The change that keeps `at` as when the record `hash` was checked."
+  [hash at]
+  {[:checked hash] (codec/encode checked-codec {:at at})})
+
+;; ## Handles
+
+(defn- live-entries [{:keys [identity-zone]}]
+  (when identity-zone
+    (let [gone (zone/denied identity-zone)]
+      (remove #(gone (zone/entry-hash :identity %)) (zone/entries :identity identity-zone)))))
+
+(defn- address [{:keys [authority-domain path user-handle]}]
+  [authority-domain path user-handle])
+
+(defn bindings
+  "Address → `{:user :issue :status}` of the live entries of `record` that their providers issued."
+  [record providers]
+  (let [user (record/original-hash record)]
+    (into {}
+      (for [entry (live-entries record)
+            :let [provider (providers (:authority-hash entry))
+                  status (when provider (:status (identity/judge-entry entry user provider)))]
+            :when (#{:current :superseded :revoked} status)]
+        [(address entry) {:user user :issue (:hash (identity/statement entry)) :status status}]))))
+
+(defn- bound
+  "The `live` handles after those of one record, `found`: a revoked one takes nobody's place."
+  [live user found addresses]
+  (reduce (fn [live a]
+            (let [{:keys [status] :as new} (found a) owner (:user (live a))]
+              (cond
+                (and new (or (nil? owner) (= user owner) (not= :revoked status))) (assoc live a (dissoc new :status))
+                (and (nil? new) (= user owner)) (dissoc live a)
+                :else live)))
+    live addresses))
+
+(defn- handle-changes
+  "The changes of handles when `record`, with the proven `bindings`, takes the place of `held`.
+  What nobody could judge for want of the provider stays as it is."
+  [read held record bindings]
+  (let [now (into #{} (map address) (live-entries record))
+        gone (remove now (map address (live-entries held)))
+        addresses (distinct (concat gone (keys bindings)))
+        before (state/into-book {} read addresses)
+        after (assoc before :live (bound (:live before {}) (record/original-hash record) bindings addresses))]
+    (state/changes before after addresses)))
+
+;; ## Changes
+
+(defn changes
+  "The changes that keep what an `outcome` found (`poz.mirror.plan`), checked at `now`: with
+  `:before`, the bytes that were held when the pull began, and the `:bindings` of what is new. None
+  where something else is held by now."
+  [read {:keys [outcome record held before bindings]} now]
+  (let [hash (record/original-hash record)]
+    (when (= before (read [:record hash]))
+      (merge (put-checked hash now)
+        (when (not= :unchanged outcome)
+          (merge (state/put-record hash record)
+            (handle-changes read held record bindings)))))))
+
+(defn commit!
+  "Makes the changes of several `outcomes` in `store` in one commit: true, or false where others
+  changed meanwhile what was read."
+  [store outcomes now]
+  (let [seen (volatile! {}) made (volatile! {})
+        fetched (fn [k] (let [v (get (store/fetch store [k]) k)] (vswap! seen assoc k v) v))
+        read #(cond (contains? @made %) (@made %) (contains? @seen %) (@seen %) :else (fetched %))]
+    (doseq [o outcomes] (vswap! made merge (changes read o now)))
+    (store/commit! store @seen @made)))
+
+(defn provider-of
+  "A function for `providers`: what the store holds, judged at `now` by `assess`, each once."
+  [store assess]
+  (let [read #(get (store/fetch store [%]) %)]
+    (memoize (fn [hash]
+               (when-let [r (state/record read hash)]
+                 (let [assessed (error/attempt #(assess r))]
+                   (when-not (error/anomaly? assessed) (identity/prepared assessed))))))))

@@ -1,0 +1,156 @@
+(ns poz.mirror.pull
+  "Pulling records from a server: the asynchronous part of a cache or mirror, one record or many.
+
+  A *source* says from where and into what: `:servers` (as `poz.client` takes them), `:store`,
+  `:executor` on which answers are verified, `:now` and `:random` (functions), `:deadline-ms` for
+  a record's question, and `:exchange`, what carries it, if not `poz.net`'s.
+
+  `pull-async` gives the outcome of `poz.mirror.plan` for one subject, with what `commit!` needs of
+  it; `pull-all!` pulls many, so many at a time, and hands over what came in groups, such that
+  the store takes a group in one commit. An anomaly that contradicts what is held has
+  `:evidence`, a text to keep: of a fork one that proves it (`poz.fork`), else the other record."
+  (:require
+   [poz.authority.state :as state]
+   [poz.client :as client]
+   [poz.error :as error]
+   [poz.fork :as fork]
+   [poz.mirror.holding :as holding]
+   [poz.mirror.plan :as plan]
+   [poz.record :as record]
+   [poz.store :as store]
+   [poz.verify :as verify])
+  (:import
+   (java.util ArrayList)
+   (java.util.concurrent CompletableFuture Executor LinkedBlockingQueue)
+   (java.util.function Function Supplier)))
+
+(set! *warn-on-reflection* true)
+
+;; ## One record
+
+(defn reader
+  "The function of a store key that gives its value or nil."
+  [store]
+  #(get (store/fetch store [%]) %))
+
+(defn providers
+  "A function of an original hash that gives the provider as `poz.identity` takes it, out of the
+  source's store, each judged once; or nil."
+  [{:keys [store now]}]
+  (holding/provider-of store #(verify/assess % (now))))
+
+(defn- query-options [{:keys [now] :as source} {:keys [held]} more]
+  (cond-> (merge (select-keys source [:servers :executor :random :exchange :deadline-ms :transport])
+            {:now (now)} more)
+    held (assoc :held held)))
+
+(defn- evidence
+  "What to keep of `record`, which contradicts `held`: the proof of a fork, or the record itself."
+  [held record now]
+  (let [proof (fork/evidence held record now)]
+    (if (error/anomaly? proof) (record/armor (record/encode (record/public-view record))) proof)))
+
+(defn- ended
+  "The outcome of `pull`, for `holding/commit!`: what was held, and the handles that are proven."
+  [{:keys [now]} {:keys [held] :as pull} before providers]
+  (let [{:keys [outcome record] :as found} (plan/outcome pull)]
+    (cond
+      (and (error/anomaly? found) held record) (-> (dissoc found :record) (assoc :evidence (evidence held record (now))))
+      (error/anomaly? found) (dissoc found :record)
+      (= :unchanged outcome) (assoc found :before before)
+      :else (assoc found :before before :bindings (holding/bindings record providers)))))
+
+(defn- continue
+  ^CompletableFuture [source pull more]
+  (if-let [question (plan/next-question pull)]
+    (.thenCompose (client/query-async question (query-options source pull more))
+      (reify Function
+        (apply [_ answer] (continue source (plan/answered pull question answer) more))))
+    (CompletableFuture/completedFuture pull)))
+
+(defn- defect [on-error ^Throwable t]
+  (let [cause (or (.getCause t) t)]
+    (or (when (error/anomaly? (ex-data cause)) (ex-data cause))
+      (do (when on-error (on-error cause))
+          (error/anomaly :fault/internal)))))
+
+(defn- held-bytes [{:keys [store]} hash]
+  (when hash ((reader store) [:record hash])))
+
+(defn- settled
+  "`[pull before]`: the ended `pull` and the bytes of what was held when it began. Where the subject
+  was no hash, only now is it seen what was."
+  [source {:keys [record held] :as pull} before]
+  (let [b (or before (when (and record (not held)) (held-bytes source (record/original-hash record))))]
+    [(if (= b before) pull (plan/onto pull (record/decode b))) b]))
+
+(defn pull-async
+  "A CompletableFuture of the outcome for `subject`, of which the store holds the record if it is
+  named by its hash; or of an anomaly. `providers` as for `poz.mirror.holding`. `more` are options
+  of the client's, as for a handle or a domain."
+  ^CompletableFuture [{:keys [executor on-error] :as source} {:keys [hash] :as subject} providers more]
+  (let [before (delay (held-bytes source hash))
+        begun #(plan/begin subject (some-> @before record/decode))
+        end (fn [pull] (let [[pull before] (settled source pull @before)]
+                         (assoc (ended source pull before providers) :subject subject)))]
+    (-> (CompletableFuture/supplyAsync (reify Supplier (get [_] (begun))) ^Executor executor)
+      (.thenCompose (reify Function (apply [_ pull] (continue source pull more))))
+      (.thenApply (reify Function (apply [_ pull] (end pull))))
+      (.exceptionally (reify Function (apply [_ t] (assoc (defect on-error t) :subject subject)))))))
+
+;; ## Many
+
+(def ^:private most-at-once
+  "How many outcomes are handed over together at most."
+  256)
+
+(defn- take-group [^LinkedBlockingQueue arrived]
+  (let [out (ArrayList.)]
+    (.add out (.take arrived))
+    (.drainTo arrived out (dec (long most-at-once)))
+    (vec out)))
+
+(defn- away? [{:poz/keys [anomaly]}]
+  (contains? #{:unreachable :busy} anomaly))
+
+(def ^:private most-silent
+  "After how many questions in a row without an answer nothing more is asked."
+  3)
+
+(defn- silence
+  "`[n anomaly]` after a group of outcomes: how many in a row went unanswered, and the last one."
+  [before group]
+  (reduce (fn [[n _] o] (if (away? o) [(inc (long n)) o] [0 nil])) before group))
+
+(defn pull-all!
+  "Pulls the records with the `hashes`, `at-once` at a time, and calls `taken` with groups of their
+  outcomes, each with its `:subject`. Ends early where the server does not answer several times in
+  a row, or once `(stop?)` says so. Nil; or the anomaly of the server that no longer answers."
+  [source hashes at-once providers stop? taken]
+  (let [arrived (LinkedBlockingQueue.)
+        start! #(.thenAccept (pull-async source {:hash %} providers {}) (fn [o] (.put arrived o)))]
+    (loop [left (seq hashes) flying 0 [silent gone :as silence-now] [0 nil]]
+      (cond
+        (and left (< (long silent) (long most-silent)) (< flying (long at-once)) (not (stop?)))
+        (do (start! (first left))
+            (recur (next left) (inc flying) silence-now))
+        (zero? flying) gone
+        :else
+        (let [group (take-group arrived)]
+          (taken group)
+          (recur left (- flying (count group)) (silence silence-now group)))))))
+
+(defn commit!
+  "Keeps what `outcomes` found, all in one commit, as checked at `now`; decides anew where others
+  commit meanwhile."
+  [{:keys [store now]} outcomes]
+  (let [good (remove error/anomaly? outcomes)]
+    (when (seq good)
+      (loop [left 16]
+        (when-not (holding/commit! store good (now))
+          (if (pos? left) (recur (dec left)) (error/fail! :wire/busy)))))))
+
+(defn held
+  "The record with the original hash `hash`, out of the source's store, or nil."
+  [{:keys [store]} hash]
+  (state/record (reader store) hash))

@@ -1,0 +1,83 @@
+(ns poz.mirror.holding-test
+  "What a mirror keeps: records, who has which handle, when it looked."
+  (:require
+   [clojure.test :refer [deftest is testing]]
+   [poz.authorities :as a]
+   [poz.authority.state :as state]
+   [poz.bytes :as bytes]
+   [poz.handles :as h]
+   [poz.identity :as identity]
+   [poz.identity.issue :as issue]
+   [poz.mirror-world :as w]
+   [poz.mirror.holding :as holding]
+   [poz.mirror.pull :as pull]
+   [poz.record :as record]
+   [poz.store :as store]
+   [poz.verify :as verify]))
+
+(set! *warn-on-reflection* true)
+
+(def ^:private provider
+  (identity/prepared (verify/assess (:record a/provider) w/now)))
+
+(defn- providers [hash]
+  (when (= hash w/provider-hash) provider))
+
+(defn- with-handle
+  "The person with an entry for `handle` that the provider issued."
+  [person handle now]
+  (let [entry (issue/entry (h/request person w/provider-hash (a/address handle) now) (h/hash-of (:record person)) w/provider-hash)]
+    (h/accepting person (issue/sign-entry entry (:record a/provider) 0 (:secret a/provider)) now)))
+
+(def ^:private alice (with-handle (h/person "alice") "alice" (+ (long h/t0) 100)))
+(def ^:private thief (with-handle (h/person "thief") "alice" (+ (long h/t0) 100)))
+
+(defn- public [{:keys [record]}] (record/public-view record))
+
+(defn- outcome [person status held]
+  {:outcome (if held :updated :new) :record (public person) :held (some-> held public)
+   :before (some-> held public record/encode) :bindings (update-vals (holding/bindings (:record person) providers) #(assoc % :status status))})
+
+(defn- owner [s handle]
+  (get-in (state/handle (pull/reader s) (a/address handle)) [:live :user]))
+
+(deftest bindings-are-what-providers-issued
+  (is (= {["social.example" [] "alice"] {:user (h/hash-of (:record alice)) :status :current}}
+         (update-vals (holding/bindings (:record alice) providers) #(dissoc % :issue))))
+  (is (= {} (holding/bindings (:record alice) (constantly nil))) "nobody can tell")
+  (is (= {} (holding/bindings (:record (h/person "bob")) providers)))
+  (testing "not what somebody took over"
+    (let [stolen (assoc (:record thief) :identity-zone (:identity-zone (:record alice)))]
+      (is (= {} (holding/bindings stolen providers))))))
+
+(deftest what-is-committed
+  (let [s (store/memory) hash (h/hash-of (:record alice))]
+    (is (true? (holding/commit! s [(outcome alice :current nil)] 77)))
+    (is (= (public alice) (state/record (pull/reader s) hash)))
+    (is (= 77 (holding/checked-at (pull/reader s) hash)))
+    (is (= hash (owner s "alice")))
+    (testing "only if what was held then still is"
+      (holding/commit! s [(outcome (h/serving alice 443 (+ (long h/t0) 200)) :current nil)] 78)
+      (is (= (public alice) (state/record (pull/reader s) hash)))
+      (is (= 77 (holding/checked-at (pull/reader s) hash))))
+    (testing "an entry that is gone lets its handle go"
+      (holding/commit! s [(outcome (h/denying alice (+ (long h/t0) 300)) :current alice)] 79)
+      (is (nil? (owner s "alice"))))
+    (is (true? (holding/commit! s [] 80)))))
+
+(deftest two-who-claim-one-handle
+  (let [both (fn [first-status second-status]
+               (let [s (store/memory)]
+                 (holding/commit! s [(outcome alice first-status nil) (outcome thief second-status nil)] 77)
+                 (owner s "alice")))
+        of (comp h/hash-of :record)]
+    (is (= (of thief) (both :current :current)) "the later one")
+    (is (= (of thief) (both :revoked :superseded)))
+    (is (= (of alice) (both :current :revoked)) "a revoked one takes nobody's place")
+    (is (= (of alice) (both :revoked :revoked)))))
+
+(deftest domains
+  (let [s (store/memory)]
+    (is (nil? (state/domain (pull/reader s) "social.example")))
+    (store/commit! s {} (state/put-domain "social.example" (bytes/zeros 32)))
+    (is (= (bytes/zeros 32) (state/domain (pull/reader s) "social.example")))))
