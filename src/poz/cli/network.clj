@@ -13,7 +13,8 @@
    [poz.cli.holder :as holder]
    [poz.cli.support :as support]
    [poz.client :as client]
-   [poz.client.candidates :as candidates]))
+   [poz.client.candidates :as candidates]
+   [poz.error :as error]))
 
 (set! *warn-on-reflection* true)
 

@@ -63,7 +63,7 @@
           archive (str (io/file folder "poz.jsa"))]
       (.addShutdownHook (Runtime/getRuntime) (Thread. #(delete! folder)))
       (when-not (zero? (long (run-java! (str "-Dclojure.compile.path=" classes) "-cp" (str/join File/pathSeparator (cons (str classes) entries))
-                               "clojure.main" "-e" "(binding [*compile-files* true] ((requiring-resolve 'poz.main/commands)))")))
+                               "clojure.main" "-e" "(binding [*compile-files* true] ((requiring-resolve 'poz.main/commands)) (require 'poz.client.lookup))")))
         (throw (ex-info "poz does not compile." {})))
       (jar! jar [classes (io/file "resources")])
       (run-java! (str "-XX:ArchiveClassesAtExit=" archive) "-cp" path "poz.main" "tour")
