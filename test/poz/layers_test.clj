@@ -31,7 +31,7 @@
   {#"\bSecureRandom\b" '#{poz.crypto poz.crypto.bouncy-castle} ; the second a fixed one, for a test vector's rnd
    #"currentTimeMillis|nanoTime|Instant/now|Clock/system" '#{poz.main poz.system poz.client.attempt poz.client.lookup poz.discover} ; the last three: how long it has been
    #"java\.io\b(?!\.Writer| Writer)|\(java\.io [^W]|java\.nio\.file|clojure\.java\.io|\b(?:slurp|spit)\b" '#{poz.main poz.cli.files poz.api poz.store.sqlite poz.kit.program poz.client.pins
-                                                                                                                                                                   poz.discover.dns poz.discover.https} ; the last two streams of bytes only
+                                                                                                             poz.discover.dns poz.discover.https} ; the last two streams of bytes only
    #"java\.net\b|java\.nio\.channels\.Socket" '#{poz.net.client poz.net.pipeline poz.net.server poz.discover.dns poz.discover.https poz.explore}
    #"com\.sun\.net" '#{poz.explore}
    #"org\.xbill" '#{poz.discover.dns}
