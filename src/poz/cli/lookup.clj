@@ -7,6 +7,7 @@
    [poz.cli.holder :as holder]
    [poz.cli.network :as network]
    [poz.cli.support :as support]
+   [poz.client.candidates :as candidates]
    [poz.client.pins :as pins]
    [poz.discover.report :as report]
    [poz.error :as error]
@@ -119,6 +120,25 @@
       (or-explained ((the 'poz.discover/discover) domain
                      (cond-> asking (:timeout options) (assoc :deadline-ms (* 1000 (long (:timeout options))))))
         discovered))))
+
+;; ## The servers for submissions
+
+(defn- submit-candidates
+  "Those to ask in the open for the Service Zone: the hosts for submissions have the record too."
+  [{:keys [servers submit-servers]}]
+  (candidates/open {:servers (concat servers (map #(update % :priority + 65536) submit-servers))}))
+
+(defn submit-servers
+  "The servers that take submissions for `domain`, with their keys: those of the Service Zone of the
+  record that discovery names, the hosts that DNS names for it first; or an anomaly."
+  [domain options env]
+  (holder/attempt-> (source-options options env)
+    #(or-explained ((the 'poz.discover/discover) domain %) identity)
+    (fn [{:keys [hash submit-servers] :as report}]
+      (holder/attempt-> (network/learnt-servers (submit-candidates report) hash :poz-submit options env)
+        (fn [found]
+          (let [hosts (into #{} (map :host) submit-servers)]
+            (mapv #(cond-> % (and (seq hosts) (not (hosts (:host %)))) (update :priority + 65536)) found)))))))
 
 ;; ## lookup
 

@@ -4,6 +4,7 @@
   (:require
    [poz.bytes :as bytes]
    [poz.cli.holder :as holder]
+   [poz.cli.lookup :as lookup]
    [poz.cli.network :as network]
    [poz.cli.support :as support]
    [poz.client :as client]
@@ -19,11 +20,14 @@
 
 ;; ## submit
 
-(defn- submit-servers [{:keys [hash] :as options} env]
-  (holder/attempt-> (network/servers "submit" options)
+(defn- submit-servers [{:keys [hash server to] :as options} env]
+  (holder/attempt-> (cond
+                      (and to server) (holder/usage "submit" "--to finds the server: leave --server out")
+                      to (lookup/submit-servers to options env)
+                      :else (network/servers "submit" options))
     (fn [named]
       (cond
-        (seq (:key options)) named
+        (or to (seq (:key options))) named
         hash (network/learnt-servers named hash :poz-submit options env)
         :else (holder/usage "submit" "--key or --hash is required: submissions are private")))))
 
@@ -127,10 +131,11 @@
            "zones. Identity entries go as SUBMIT_SIGNED, which makes their handles live. The same update twice does no harm. "
            "Exit code 6 where the server refuses, 7 where the update does not follow what it holds.")
     :options [network/server-option network/key-option
+              {:name "to" :arg "DOMAIN" :doc "the provider's domain, in place of --server: DNS and the web say where its servers are"}
               {:name "hash" :arg "HEX" :parse network/parse-hash
                :doc "the original hash of the server's own record, whose Service Zone has the key"}
               {:name "type" :arg "TYPE" :doc "submit or submit-signed, where the choice is not right"
                :parse #(first (filter (fn [t] (= % (name t))) [:submit :submit-signed]))}
               {:name "whole" :doc "send the whole public view"}
               network/deadline-option support/time-option]
-    :examples ["poz submit alice.poz --server poz.social.example --hash …"]}])
+    :examples ["poz submit alice.poz --to social.example" "poz submit alice.poz --server poz.social.example --hash …"]}])

@@ -35,17 +35,6 @@
     #"a --key for each --server" {:server [{:host "a"} {:host "b"}] :key [key-1]}
     #"--server is required" {:key [key-1]}))
 
-(deftest servers-that-a-record-names
-  (let [{:keys [record]} (w/with-services w/social {:plain 1 :query 2 :submit 3})]
-    (testing "with their keys; those that were named come first, whatever the record calls them"
-      (are [expected type named] (= expected (map (juxt :host :port :priority) (network/private-servers record type named)))
-        [["127.0.0.1" 2 65536]] :poz-query []
-        [["127.0.0.1" 2 0]] :poz-query [{:host "127.0.0.1"}]
-        [["other.example" 2 0] ["127.0.0.1" 2 65536]] :poz-query [{:host "other.example" :port 9}]
-        [["127.0.0.1" 3 65536]] :poz-submit []))
-    (is (= :client/no-server (:poz/error (network/private-servers (:record w/alice) :poz-query []))))
-    (is (re-find #"for POZ-QUERY" (:message (network/private-servers (:record w/alice) :poz-query []))))))
-
 (deftest what-the-client-is-told
   (let [env {:now (constantly 5) :random identity :exchange vector}]
     (is (= {:servers [] :now 5 :random identity :exchange vector} (network/client-options [] {} env)))

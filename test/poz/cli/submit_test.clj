@@ -8,6 +8,7 @@
    [poz.cli-env :as cli]
    [poz.cli-world :as world]
    [poz.client-world :as w]
+   [poz.discover :as discover]
    [poz.memory :as memory]
    [poz.record :as record]
    [poz.verdicts :as v])
@@ -176,3 +177,17 @@
             (is (= 2 (count @sent)))
             (is (str/includes? (str (cli/read-bytes (path "alice.poz"))) (bytes/->hex (bytes/utf8 "alice"))) "the name of a key is in the file")
             (is (not-any? #(str/includes? (str %) (bytes/->hex (bytes/utf8 "alice"))) @sent) "and does not leave it")))))))
+
+(deftest the-servers-of-a-domain
+  (with-files {}
+    (fn [{:keys [ports provider]} path]
+      (let [srv (fn [port] {:rows [{:priority 0 :weight 0 :port port :host "127.0.0.1."}]})
+            txt (fn [hash] {:rows [(str "v=poz1 h=" (bytes/->hex hash))]})
+            submit (fn [sources & words]
+                     (cli/run (into ["submit" (path "social.poz") "--to" "social.example"] words) {:now (world/at-day day) :sources (discover/fake sources)}))]
+        (let [result (submit {:txt (txt (w/hash-of provider)) :srv (srv (:plain ports)) :submit-srv (srv (:submit ports))})]
+          (is (= 0 (exit result)))
+          (is (says? result (str "answered by 127.0.0.1:" (:submit ports) ", privately"))))
+        (is (= 4 (exit (submit {:txt (txt (bytes/zeros 32)) :srv (srv (:plain ports))}))) "the server has no such record")
+        (is (= 4 (exit (submit {}))))
+        (is (= 2 (exit (submit {} "--server" "a"))))))))

@@ -32,9 +32,13 @@
     [["a" 9 :none 2] ["a" 7074 :none 65538]] [(server :srv "a" 9 :priority 2)]
     [["a" 7074 :none 65536]] [(noise "a" 443) (noise "a" 444)]))
 
-(deftest servers-of-a-record
+(deftest servers-that-a-record-names
   (let [{:keys [record]} (w/with-services w/social {:plain 1 :query 2 :submit 3})]
-    (is (= [["127.0.0.1" 2 0]] (map (juxt :host :port :priority) (candidates/private-of record :poz-query [{:host "127.0.0.1"}]))))
-    (testing "under other names: those first, then the record's own"
-      (is (= [["x" 2 0] ["127.0.0.1" 2 65536]] (map (juxt :host :port :priority) (candidates/private-of record :poz-query [{:host "x"}])))))
-    (is (= :client/no-server (:poz/error (candidates/private-of (:record w/social) :poz-query [{:host "x"}]))))))
+    (testing "with their keys; those that were named come first, whatever the record calls them"
+      (are [expected type named] (= expected (map (juxt :host :port :priority) (candidates/private-of record type named)))
+        [["127.0.0.1" 2 65536]] :poz-query []
+        [["127.0.0.1" 2 0]] :poz-query [{:host "127.0.0.1"}]
+        [["other.example" 2 0] ["127.0.0.1" 2 65536]] :poz-query [{:host "other.example" :port 9}]
+        [["127.0.0.1" 3 65536]] :poz-submit []))
+    (is (= :client/no-server (:poz/error (candidates/private-of (:record w/alice) :poz-query []))))
+    (is (re-find #"for POZ-QUERY" (:message (candidates/private-of (:record w/alice) :poz-query []))))))

@@ -107,8 +107,9 @@
         (is (says? result "1 of 2 sources names" "well-known   absent" "the server's key  localhost" "in the open" ", privately"))))
     (testing "a redirect on the same host" (is (= 0 (:exit (poz "lookup" "alice@good.test" "/same" "--policy" "both")))))
     (testing "as a command of its own"
-      (let [{:keys [exit err]} (apply processes/poz (words "lookup" "alice@good.test" "/good" ["--json"]))]
-        (is (= [0 ""] [exit err]) "and nothing else is said")))))
+      (let [{:keys [exit err]} (apply processes/poz (words "lookup" "alice@good.test" "/good" ["--pins" (str (io/file (:folder @world) "pins"))]))]
+        (is (= 0 exit))
+        (is (re-find #"(?s)^(Picked up [^\n]*\n)?good.test:\n  txt          present, agrees.*privately, \d+ ms\n$" err) "and nothing else is said")))))
 
 (deftest disagreement
   (are [name path sentences] (let [result (poz "lookup" name path)] (and (= 7 (:exit result)) (apply says? result sentences)))

@@ -63,7 +63,7 @@
           archive (str (io/file folder "poz.jsa"))]
       (.addShutdownHook (Runtime/getRuntime) (Thread. #(delete! folder)))
       (when-not (zero? (long (run-java! (str "-Dclojure.compile.path=" classes) "-cp" (str/join File/pathSeparator (cons (str classes) entries))
-                               "clojure.main" "-e" "(binding [*compile-files* true] (compile 'poz.launch) ((requiring-resolve 'poz.main/commands)) (run! require '[poz.cli.logback poz.system.http poz.system.metrics]))")))
+                               "clojure.main" "-e" "(binding [*compile-files* true] (compile 'poz.launch) ((requiring-resolve 'poz.main/commands)) (run! require '[poz.cli.logback poz.client.lookup poz.system.http poz.system.metrics]))")))
         (throw (ex-info "poz does not compile." {})))
       (jar! jar [classes (io/file "resources")])
       (run-java! (str "-XX:ArchiveClassesAtExit=" archive) "-cp" path "poz.launch" "tour")
