@@ -29,7 +29,7 @@
 (def ^:private may-touch
   "What a namespace needs to have effects, and the namespaces (or files of data) that may."
   {#"\bSecureRandom\b" '#{poz.crypto poz.crypto.bouncy-castle} ; the second a fixed one, for a test vector's rnd
-   #"currentTimeMillis|nanoTime|Instant/now|Clock/system" '#{poz.main poz.system poz.client.attempt poz.client.lookup poz.discover poz.net.pipeline poz.system.metrics} ; the last five: how long it has been
+   #"currentTimeMillis|nanoTime|Instant/now|Clock/system" '#{poz.main poz.system poz.client.attempt poz.client.lookup poz.discover poz.net.pipeline poz.system.metrics poz.kit.program} ; the last six: how long it has been
    #"java\.io\b(?!\.Writer| Writer)|\(java\.io [^W]|java\.nio\.file|clojure\.java\.io|\b(?:slurp|spit)\b" '#{poz.main poz.cli.files poz.api poz.store.sqlite poz.kit.program poz.system.http poz.client.pins
                                                                                                              poz.discover.dns poz.discover.https} ; the last two streams of bytes only
    #"java\.net\b|java\.nio\.channels\.Socket" '#{poz.net.client poz.net.pipeline poz.net.server poz.discover.dns poz.discover.https poz.explore poz.system.http}

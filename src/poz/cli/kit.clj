@@ -23,7 +23,7 @@
   [{:name "program" :arg "CMD" :doc "ask this shell command"}
    {:name "protocol" :arg "HOW" :doc (str "how it is asked: " (docs targets/protocols identity)) :default "lines"
     :parse #(when (contains? targets/protocols (keyword %)) %)}
-   {:name "timeout" :arg "SECONDS" :doc "wait so long for an answer" :default 30 :parse positive}
+   {:name "timeout" :arg "SECONDS" :doc "wait so long for an answer, and for a process to start longer" :default 10 :parse positive}
    {:name "codes" :doc "problem codes must agree too, not only the status"}])
 
 (def ^:private fuzz

@@ -183,11 +183,11 @@
 (defn minimised
   "The smallest of the cases in the rose tree `tree` that is found by going to a smaller one
   while `trouble-of` (a function of a case) has a trouble of the same signature:
-  `[case trouble]`. Gives up after some 150 tries; after 10 where each may take a timeout."
+  `[case trouble]`. Gives up after some 150 tries; after 3 where each may take a timeout."
   [tree trouble trouble-of]
   (let [same (signature trouble)]
     (loop [tree tree trouble trouble children (rose/children tree)
-           tries (if (= :hang (:kind trouble)) 10 (long most-tries))]
+           tries (if (= :hang (:kind trouble)) 3 (long most-tries))]
       (if (or (empty? children) (zero? tries))
         [(rose/root tree) trouble]
         (let [child (first children)

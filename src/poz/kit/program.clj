@@ -97,8 +97,15 @@
 
 ;; ## Lines
 
-(defn- lines-asker [command executor timeout]
+(defn- millis-since [began]
+  (quot (- (System/nanoTime) (long began)) 1000000))
+
+(defn- lines-asker
+  "Asks one process after another. The first answer of one may take as long as it starts: `startup`,
+  and once one has started, thrice what that took."
+  [command executor {:keys [timeout startup]}]
   (let [running (atom nil)
+        allowed (atom startup)
         stop! (fn [] (let [{:keys [process]} @running] (reset! running nil) (when process (end! process))))
         process (fn [] (or @running
                          (let [p (spawn command {})]
@@ -110,10 +117,14 @@
                      {:kind :crash :got (exit-words process)}))]
     {:stop stop!
      :ask (fn [question]
-            (let [current (process)
-                  found (within executor timeout #(exchange current (answer/question->line question))
-                          stop! (hang timeout))]
-              (when (:kind found) (stop!))
+            (let [fresh (nil? @running)
+                  current (process)
+                  ms (if fresh (max (long timeout) (long @allowed)) timeout)
+                  began (System/nanoTime)
+                  found (within executor ms #(exchange current (answer/question->line question)) stop! (hang ms))]
+              (cond
+                (:kind found) (stop!)
+                fresh (reset! allowed (min (long @allowed) (* 3 (long (millis-since began))))))
               found))}))
 
 ;; ## One process for each file
@@ -168,11 +179,12 @@
 
 (defn start
   "The program of the shell command `command`: `{:ask :stop}`. Options: `:protocol`, a key of
-  `poz.kit.targets/protocols`; `:timeout` in milliseconds for each answer."
-  [command {:keys [protocol timeout] :or {protocol :lines timeout 10000}}]
+  `poz.kit.targets/protocols`; in milliseconds `:timeout` for each answer, and `:startup` for the first of a
+  process of many."
+  [command {:keys [protocol timeout startup] :or {protocol :lines timeout 10000 startup 120000}}]
   (let [executor (Executors/newSingleThreadExecutor (reify ThreadFactory (newThread [_ task] (daemon task))))
         {:keys [ask stop]} (if (= :lines protocol)
-                             (lines-asker command executor timeout)
+                             (lines-asker command executor {:timeout timeout :startup startup})
                              (single-asker command protocol executor timeout))]
     {:ask ask
      :stop (fn [] (stop) (.shutdownNow executor) nil)}))

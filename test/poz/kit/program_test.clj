@@ -13,7 +13,7 @@
   "What the program answers to as many questions as are given."
   ([command] (first (asked command {} [question])))
   ([command options questions]
-   (let [{:keys [ask stop]} (program/start command (merge {:timeout 5000} options))]
+   (let [{:keys [ask stop]} (program/start command (merge {:timeout 20000 :startup 0} options))]
      (try (mapv ask questions) (finally (stop))))))
 
 (deftest lines
@@ -46,6 +46,11 @@
     (is (= :hang (:kind (first (asked "sleep 60" {:timeout 300} [(assoc question :file (bytes/zeros 1000000))]))))))
   (testing "it is started again"
     (is (= [:hang :hang] (map :kind (asked "read q; sleep 60" {:timeout 200} [question question]))))))
+
+(deftest the-first-answer-may-take-longer
+  (let [slow "sleep 3; while read q; do echo valid; done"]
+    (is (= [:valid :valid] (map :status (asked slow {:timeout 2000 :startup 60000} [question question]))))
+    (is (= [:hang] (map :kind (asked slow {:timeout 500} [question]))))))
 
 (deftest a-process-for-each-file
   (are [protocol command answer] (= answer (first (asked command {:protocol protocol} [question])))
