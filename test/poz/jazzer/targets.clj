@@ -13,6 +13,7 @@
    [poz.codec :as codec]
    [poz.crypto :as crypto]
    [poz.error :as error]
+   [poz.discover.texts :as texts]
    [poz.format :as format]
    [poz.format.messages :as messages]
    [poz.handles :as handles]
@@ -201,6 +202,14 @@
   (for [[to b] (messages-of :response) :let [i (.indexOf ^java.util.List types to)]]
     (bytes/concat (u8 i) b)))
 
+(defn- finding!
+  "Holds `found` to be the finding of a source of discovery."
+  [{:keys [status hash hashes servers] :as found}]
+  (held! (contains? #{:present :absent :failed} status) "a source is present, absent or failed" {:found found})
+  (when (= :present status)
+    (held! (every? #(= 32 (count %)) (if hash [hash] hashes)) "a source gives hashes of 32 bytes" {:found found})
+    (held! (every? (comp string? :host) servers) "a server has a host" {:found found})))
+
 ;; ## The table
 
 (def targets
@@ -223,6 +232,12 @@
    {:name "response" :doc "a response, and what a client makes of it" :most 4000
     :seeds response-seeds
     :check response!}
+   {:name "well-known" :doc "the well-known file of a domain" :most 4000
+    :seeds #(map (comp bytes/utf8 :text) (:well_known (vectors/json "primitives.json")))
+    :check #(finding! (bounded "well-known" [200000 400] (count %) (fn [] (texts/well-known %))))}
+   {:name "txt" :doc "the TXT records of a domain, a line each" :most 1000
+    :seeds #(map (comp bytes/utf8 (fn [t] (str/join "\n" (:texts t)))) (:txt (vectors/json "primitives.json")))
+    :check #(finding! (texts/txt (str/split-lines (String. ^bytes (bytes/->array %) "UTF-8"))))}
    {:name "noise" :doc "what comes on a Noise port: handshakes, transport messages" :most 1000
     :seeds script/seeds
     :check script/check!}])
