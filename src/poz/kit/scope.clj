@@ -15,6 +15,8 @@
    :answering "an answer of a server, told by its status"
    :client "what a client asked for and what came back, beyond one exchange"
    :connection "the connection between two machines"
+   :discovery "what DNS and the web say of a domain, and how they are asked"
+   :memory "what somebody remembers, and what another server gives"
    :sealed "only whoever knows the passphrase can make such a section"
    :handshake "takes part in a Noise handshake, which is no single question"
    :machine "this machine, its files and its command line"
@@ -37,6 +39,7 @@
 
 (def ^:private by-namespace
   {"answer" :client "net" :connection "noise" :handshake "store" :machine "system" :machine
+   "discover" :discovery "mirror" :memory "pins" :memory
    "file" :machine "cli" :machine "fault" :machine})
 
 (defn reason
