@@ -157,10 +157,11 @@
                  :when (or (= 1 n) (<= (* 2 (long n)) seconds))]
              (str (quot seconds (long n)) " " unit)))))
 
-(defn- proof-lines [{:keys [entry provider proven pinned offline name]}]
+(defn- proof-lines [{:keys [entry provider proven pinned offline name steps]}]
   (remove nil?
     [(when entry (str "  handle: " (clojure.core/name (:status entry)) ", issued by " (bytes/->hex (:hash provider))))
      (if proven "  proven: the sources name the provider" "  not proven: no source names the provider's record")
+     (when (some :mirror steps) "  answered by a mirror: the domain's servers do not answer")
      (case pinned
        :new (str "  remembered from now on: " (text/escape name))
        :known "  as it was remembered, or newer"
@@ -205,7 +206,8 @@
     :summary "find the record of a name, and say who said so"
     :doc (str "Finds the record of an address or a domain by what already exists: DNS and the domain's web server name the "
            "provider's record and its servers, which are asked privately; everything is verified. Says who attested what, "
-           "through which sources. What was seen is remembered, and what is older is refused. Exit code 4 where too few sources "
+           "through which sources. What was seen is remembered, and what is older is refused; so are the mirrors that the domain has, which are asked "
+           "where its servers do not answer. Exit code 4 where too few sources "
            "name the record, 5 where nobody answers, 7 where sources disagree, or for a rollback or a fork.")
     :options (into discovery-options
                [pins-option

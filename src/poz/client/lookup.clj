@@ -10,13 +10,18 @@
        :provider {:hash :record :verdict}
        :proven true               ; false where no source named the provider, by the policy :any
        :report {…}                ; what each source said, see poz.discover.report
-       :steps [{:step :discovery|:key|:provider|:user :took-ms :server :failures}]
+       :steps [{:step :discovery|:key|:provider|:user|:mirrors :took-ms :server :mirror :failures}]
        :memory {…} :pinned :new|:known
        :offline {:at :age-ms}}    ; without a network: when it was seen
 
   or an anomaly, with the `:report` and the `:steps` as far as they came. Of a rollback or a fork, and
   of sources that name different records, the category is `:conflict`; where there are pins, the
-  `:evidence` tells where it was kept. The question about a user never travels in the open."
+  `:evidence` tells where it was kept. The question about a user never travels in the open.
+
+  Where there are pins, the server of the provider's record is asked once a day who else serves it.
+  Those *mirrors* are remembered, and asked where none of the domain's servers answers: a step that
+  one of them answered is `:mirror`. Their answers are verified like any other, and what is older
+  than what was seen is refused."
   (:require
    [poz.address :as address]
    [poz.bytes :as bytes]
@@ -53,8 +58,8 @@
      :forget {:doc "take what is found as new, whatever was remembered under the name" :default false :check boolean? :rule "true or false"}
      :offline {:doc "answer from the pins only, without a network" :default false :check boolean? :rule "true or false"}}))
 
-;; A lookup is a map: :name, :domain, :address or nil, :options, :start, :pins, and what its steps
-;; found. A step is a function of it that gives the next, or an anomaly.
+;; A lookup is a map: :name, :domain, :address or nil, :options, :start, :pins, :resort where there is
+;; somebody else to ask if this fails, and what its steps found. A step is a function of it that gives the next, or an anomaly.
 
 (defn- elapsed-ms [{:keys [start]}]
   (quot (- (System/nanoTime) (long start)) 1000000))
@@ -65,20 +70,33 @@
   (update lookup :steps conj (merge {:step step :took-ms (- (long (elapsed-ms lookup)) (long before))} facts)))
 
 (defn- asking
-  "The options of a question, in the time that is left; half of it where servers that are remembered
-  may be those of before."
-  [{:keys [options from-pins] :as lookup} more]
+  "The options of a question, in the time that is left; half of it where somebody else can be asked."
+  [{:keys [options resort] :as lookup} more]
   (let [left (- (long (:deadline-ms options)) (long (elapsed-ms lookup)))]
-    (merge (select-keys options client-keys) more {:deadline-ms (max 1 (if from-pins (quot left 2) left))})))
+    (merge (select-keys options client-keys) more {:deadline-ms (max 1 (if resort (quot left 2) left))})))
 
 (defn- present [m] (into {} (remove (comp nil? val)) m))
+
+(defn- place [server] (select-keys server [:host :port :public-key]))
+
+(defn- mirrors
+  "The mirrors that are remembered of the provider, without those that the domain itself names."
+  [{:keys [pins report servers]}]
+  (let [named (into #{} (map place) servers)]
+    (into [] (remove (comp named place)) (:servers (pins/mirrors-of pins (:hash report))))))
+
+(defn- facts
+  "What a step says of its `answer`."
+  [{:keys [by-mirrors] :as lookup} {:keys [server] :as answer}]
+  (cond-> (select-keys answer [:server :failures :poz/error])
+    (and server (or by-mirrors (some #(= (place server) (place %)) (mirrors lookup)))) (assoc :mirror true)))
 
 (defn- ask
   "`(f lookup answer)` where the question has an answer, noted as a step."
   [lookup step question more f]
   (let [before (elapsed-ms lookup)
         answer (client/query question (asking lookup (present more)))
-        noted (done lookup step before (select-keys answer [:server :failures :poz/error]))]
+        noted (done lookup step before (facts lookup answer))]
     (if (error/anomaly? answer) (assoc answer :steps (:steps noted)) (f noted answer))))
 
 ;; ## Discovery
@@ -139,25 +157,32 @@
       (assoc lookup :proven proven
         :provider (assoc (select-keys answer [:record :verdict :memory :server]) :hash (record/original-hash record))))))
 
-(def ^:private stale
-  "What says that servers or keys that are remembered are not those of now."
-  #{:unreachable :refused})
+(defn- where-stale
+  "`found`; if that is an anomaly that says that those who were asked are not the servers of now, what
+  `(f lookup)` finds."
+  [{:poz/keys [anomaly] :keys [steps] :as found} lookup f]
+  (if (#{:unreachable :refused} anomaly) (f (assoc lookup :steps steps)) found))
+
+(defn- provider-learnt [lookup]
+  (let [found (learnt lookup)]
+    (if (error/anomaly? found) found (provider found))))
 
 (defn- provider-by-servers
-  "As `provider`; where the servers that are remembered do not serve, those of now are learnt."
-  [lookup]
-  (let [found (provider lookup)]
-    (if (and (:from-pins lookup) (stale (:poz/anomaly found)))
-      (let [again (learnt (assoc (dissoc lookup :from-pins) :steps (:steps found)))]
-        (if (error/anomaly? again) again (provider again)))
-      found)))
+  "As `provider`; where the servers that are remembered do not serve, those of now are learnt, and where
+  none of the domain's serves, its mirrors are asked."
+  [{:keys [from-pins] :as lookup}]
+  (let [mirrors (not-empty (mirrors lookup)) with-resort #(assoc lookup :resort (boolean %))]
+    (cond-> (provider (with-resort (or from-pins mirrors)))
+      from-pins (where-stale (with-resort mirrors) provider-learnt)
+      mirrors (where-stale (with-resort false) #(provider (assoc % :servers mirrors :by-mirrors true)))
+      true (dissoc :resort))))
 
 ;; ## The user
 
 (defn- user [{:keys [address name provider servers pins options] :as lookup}]
   (let [{:keys [hash record]} provider pinned (pins/hash-of pins name)
         found (ask lookup :user {:type (if (:whole options) :record :identity) :subject {:handle address}}
-                {:servers servers :providers [record] :provider-hash hash :statuses (:statuses options)
+                {:servers servers :mirrors (mirrors lookup) :providers [record] :provider-hash hash :statuses (:statuses options)
                  :expected-hash pinned :remembered (pins/memory-of pins pinned)}
                 (fn [lookup answer]
                   (merge lookup (select-keys answer [:record :verdict :entry :memory])
@@ -174,20 +199,48 @@
     (user lookup)
     (merge lookup (select-keys provider [:record :verdict :memory :hash]))))
 
+;; ## Mirrors
+
+(def ^:private mirrors-ms "How long it is remembered who else serves a record." 86400000)
+(def ^:private most-mirrors "The most mirrors that are remembered: each takes its share of the time." 8)
+
+(defn- learn-mirrors?
+  "True if the server of the provider's record is to be asked for mirrors: one of the domain's own."
+  [{:keys [options pins proven steps] {:keys [hash]} :provider}]
+  (let [{:keys [at]} (pins/mirrors-of pins hash)]
+    (and proven (:pins options) (not-any? :mirror steps)
+      (or (nil? at) (< (+ (long at) (long mirrors-ms)) (long (:now options)))))))
+
+(defn- with-mirrors
+  "`lookup` with the mirrors that a server names, to be remembered. It does without where none is told."
+  [{:keys [domain provider] :as lookup}]
+  (if (learn-mirrors? lookup)
+    (let [before (elapsed-ms lookup) server (:server provider)
+          found (client/mirrors {:domain domain} (assoc (asking lookup {:servers [server]}) :deadline-ms 1000))
+          noted (done lookup :mirrors before (assoc (select-keys found [:poz/error]) :server server))]
+      (cond-> noted
+        (not (error/anomaly? found)) (assoc :mirrors (into [] (comp (filter :public-key) (take most-mirrors)) found))))
+    lookup))
+
 ;; ## What is remembered
 
 (defn- seen [{:keys [name domain hash provider] seen :memory :as lookup}]
   (distinct [{:name domain :hash (:hash provider) :memory (memory/of (get-in lookup [:provider :record])) :record (:record provider)}
              {:name name :hash hash :memory (or seen (memory/of (:record lookup))) :record (:record lookup)}]))
 
-(defn- remember-all [pins all now]
-  (reduce (fn [pins s] (let [p (pins/noted pins s now)] (if (error/anomaly? p) (reduced p) p))) pins all))
+(defn- remember-all
+  "`pins` with what was seen, and with the mirrors that were told; or an anomaly."
+  [pins all {:keys [provider mirrors options]}]
+  (let [now (:now options)
+        joined (reduce (fn [pins s] (let [p (pins/noted pins s now)] (if (error/anomaly? p) (reduced p) p))) pins all)]
+    (cond-> joined
+      (and mirrors (not (error/anomaly? joined))) (pins/mirrored (:hash provider) mirrors now))))
 
 (defn- remembered [{:keys [options name pins proven] :as lookup}]
   (if (and proven (:pins options))
     (let [all (seen lookup)
           kept ((:update! (:pins options))
-                #(remember-all (cond-> % (:forget options) (pins/forgotten name)) all (:now options))
+                #(remember-all (cond-> % (:forget options) (pins/forgotten name)) all lookup)
                 (into {} (map (juxt :hash (comp record/encode record/public-view :record))) all))]
       (if (error/anomaly? kept) kept (assoc lookup :pinned (if (pins/hash-of pins name) :known :new))))
     lookup))
@@ -245,7 +298,7 @@
 
 ;; ## The whole
 
-(def ^:private steps [discovered with-servers provider-by-servers subject remembered])
+(def ^:private steps [discovered with-servers provider-by-servers subject with-mirrors remembered])
 (def ^:private offline-steps [stored-provider stored-subject aged])
 
 (defn- run

@@ -3,8 +3,8 @@
   back: under each name the hash of its record, of each record the newest serials that it saw, and
   the record as it was verified last, for answers without a network.
 
-  *Pins* are `{:names {\"alice@social.example\" {:hash :at}} :records {hash {:memory :at}}}`; a memory is
-  one of `poz.memory`. A *store* of them has a row of functions:
+  *Pins* are `{:names {\"alice@social.example\" {:hash :at}} :records {hash {:memory :at :mirrors}}}`; a
+  memory is one of `poz.memory`, the mirrors are `{:servers :at}`. A *store* of them has a row of functions:
 
       :pins      (fn [])            what is remembered, or an anomaly
       :record    (fn [hash])        the bytes of the record, or nil
@@ -15,8 +15,8 @@
   `in-memory` makes one that is forgotten, `folder` one of files: `pins.edn`, `HASH.poz`, each replaced
   whole, by one writer at a time on the machine.
 
-  - `noted` joins something seen into pins; `forgotten` takes a name out
-  - `hash-of`, `memory-of` tell what is there"
+  - `noted` joins something seen into pins, `mirrored` who else serves; `forgotten` takes a name out
+  - `hash-of`, `memory-of`, `mirrors-of` tell what is there"
   (:require
    [clojure.edn :as edn]
    [poz.bytes :as bytes]
@@ -44,6 +44,11 @@
   [pins hash]
   (get-in pins [:records hash :memory]))
 
+(defn mirrors-of
+  "Who else serves the record with the original hash `hash`: `{:servers :at}`, or nil."
+  [pins hash]
+  (get-in pins [:records hash :mirrors]))
+
 (defn- name-fault [pins name hash]
   (let [before (hash-of pins name)]
     (when (and before (not= before hash))
@@ -59,7 +64,12 @@
         joined
         (-> pins
           (assoc-in [:names name] {:hash hash :at at})
-          (assoc-in [:records hash] {:memory joined :at at}))))))
+          (update-in [:records hash] assoc :memory joined :at at))))))
+
+(defn mirrored
+  "`pins` in which `servers` serve the record `hash` too, as one said at the time `at`."
+  [pins hash servers at]
+  (assoc-in pins [:records hash :mirrors] {:servers servers :at at}))
 
 (defn forgotten
   "`pins` without `name`, and without the record under it where no other name has that."

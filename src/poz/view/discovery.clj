@@ -66,12 +66,13 @@
 ;; ## The steps
 
 (def ^:private step-words
-  {:discovery "discovery" :key "the server's key" :provider "the provider" :user "the user"})
+  {:discovery "discovery" :key "the server's key" :provider "the provider" :user "the user" :mirrors "its mirrors"})
 
-(defn- step-line [{:keys [step took-ms server failures] :poz/keys [error]}]
+(defn- step-line [{:keys [step took-ms server mirror failures] :poz/keys [error]}]
   (let [{:keys [host port encryption]} server]
     (text/escape
       (str "  " (text/pad (step-words step) 18)
+        (when mirror "a mirror, ")
         (when server (str host ":" port (if (= :noise-nk encryption) ", privately, " ", in the open, ")))
         (when (seq failures) (str (count failures) " other asked in vain, "))
         took-ms " ms" (when error (str ", " (error/code error)))))))
@@ -84,8 +85,9 @@
 (defn step-data
   "The steps as they go into JSON."
   [steps]
-  (for [{:keys [step took-ms server failures] :poz/keys [error]} steps]
+  (for [{:keys [step took-ms server mirror failures] :poz/keys [error]} steps]
     (cond-> {:step step :took-ms took-ms}
       server (assoc :server (select-keys server [:host :port :encryption :public-key]))
+      mirror (assoc :mirror true)
       (seq failures) (assoc :failures (count failures))
       error (assoc :error (error/code error)))))

@@ -3,12 +3,14 @@
   (:require
    [clojure.string :as str]
    [clojure.test :refer [are deftest is testing]]
+   [poz.authority :as authority]
    [poz.bytes :as bytes]
    [poz.client :as client]
    [poz.client-world :as w]
    [poz.client.lookup :as lookup]
    [poz.client.pins :as pins]
    [poz.discover :as discover]
+   [poz.error :as error]
    [poz.fork :as fork]
    [poz.record :as record]
    [poz.verdicts :as v])
@@ -147,7 +149,7 @@
       (let [store (pins/in-memory) hash (w/hash-of provider)
             stale (w/with-services w/social {:plain 1 :query 1 :submit 1})]
         ((:update! store) identity {hash (record/encode (:record stale))})
-        (is (= [[:discovery nil] [:provider :noise-nk] [:key :none] [:provider :noise-nk] [:user :noise-nk]]
+        (is (= [[:discovery nil] [:provider :noise-nk] [:key :none] [:provider :noise-nk] [:user :noise-nk] [:mirrors :noise-nk]]
               (asked (look "alice@social.example" {:txt (txt hash) :srv (srv (:plain ports))} {:pins store}))))))))
 
 (defn- serving
@@ -173,3 +175,78 @@
       (is (= 2 (:serial (fork/check b w/now))) "anybody can check it"))
     (testing "a newer one is taken"
       (is (= two (:record (first (serving one two))))))))
+
+;; Mirrors
+
+(defn- entry
+  "A mirror, as MIRRORS tells of it."
+  [port]
+  {:hostname "127.0.0.1" :port port :encryption :noise-nk :public-key (:public-key w/static)})
+
+(defn- with-mirror
+  "Calls `f` with the port of a mirror of `authority`, which goes on while that is away."
+  [{:keys [store config]} f]
+  (w/with-server :query
+    (fn [{:keys [request]}] (authority/answer! store (assoc config :role :mirror) request {:now w/now :random w/zeros}))
+    f))
+
+(defn- of-mirrors [port mirrors]
+  (fn [respond]
+    (fn [{:keys [request] :as from}]
+      (if (= :mirrors (:type request))
+        {:status :ok :payload (conj mirrors (entry port) {:hostname "127.0.0.1" :port port :encryption :none})}
+        (respond from)))))
+
+(defn- answered-by [{:keys [steps]}]
+  (mapv (juxt :step (comp :port :server) :mirror) steps))
+
+(deftest the-domain-is-away
+  (with-alice
+    (fn [{:keys [provider store config] :as authority} alice]
+      (with-mirror authority
+        (fn [mirror]
+          (let [pins (pins/in-memory) hash (w/hash-of provider) gone (atom nil) asked-for (atom [])
+                answer #(authority/answer! store config (:request %) {:now w/now :random w/zeros})
+                respond ((of-mirrors mirror []) (fn [from] (swap! asked-for conj (:type (:request from))) (answer from)))
+                look (fn [sources options] (look "alice@social.example" sources (merge {:pins pins} options)))]
+            (w/with-server :query respond
+              (fn [port]
+                (reset! gone port)
+                (is (= [[:discovery nil nil] [:provider port nil] [:user port nil] [:mirrors port nil]]
+                      (answered-by (look {:well-known (web hash port)} {}))))
+                (is (= {:servers [(assoc (w/server :noise-nk mirror) :priority 0 :weight 0)] :at w/now} (pins/mirrors-of ((:pins pins)) hash))
+                  "those who can be asked privately")
+                (testing "once a day"
+                  (is (= [:discovery :provider :user] (map :step (:steps (look {:well-known (web hash port)} {})))))
+                  (is (= :mirrors (:step (peek (:steps (look {:well-known (web hash port)} {:now (+ (long w/now) 86400001)})))))))))
+            (let [away {:well-known (web hash @gone)}]
+              (testing "the mirror is asked, and it is told"
+                (let [{:keys [proven entry pinned] :as found} (look away {})]
+                  (is (= [true :current :known (w/hash-of alice)] [proven (:status entry) pinned (:hash found)]) (:message found))
+                  (is (= [[:discovery nil nil] [:provider @gone nil] [:provider mirror true] [:user mirror true]] (answered-by found)))))
+              (testing "where the pins alone know a key too"
+                (let [{:keys [record]} (w/with-services w/social {:plain @gone :query @gone :submit @gone})]
+                  ((:update! pins) identity {hash (record/encode record)})
+                  (is (= [[:discovery nil nil] [:provider @gone nil] [:key @gone nil] [:provider mirror true] [:user mirror true]]
+                        (answered-by (look {:txt (txt hash) :srv (srv @gone)} {}))))))
+              (testing "one who does not know of it does not"
+                (is (= :net/unreachable (error-of (look away {:pins (pins/in-memory)})))))
+              (testing "the authority goes away in between"
+                (w/with-server :query #(if (= :record (:type (:request %))) (answer %) (error/anomaly :wire/busy))
+                  (fn [port]
+                    (is (= [[:discovery nil nil] [:provider port nil] [:user mirror true]]
+                          (answered-by (look {:well-known (web hash port)} {:deadline-ms 2000}))))))))))))))
+
+(deftest a-mirror-that-is-behind-or-gone
+  (let [one (:record w/social) two (v/revise one ["social"] {} [0]) hash (record/original-hash one)
+        store (pins/in-memory) gone (atom nil)
+        look #(look "social.example" {:well-known (web hash @gone)} {:pins store})]
+    (w/with-server :query (w/responds (w/file one))
+      (fn [mirror]
+        (w/with-server :query ((of-mirrors mirror []) (w/responds (w/file two)))
+          (fn [port] (reset! gone port) (is (= two (:record (look))))))
+        (let [{:keys [evidence steps] :as found} (look)]
+          (is (= [:memory/rollback :conflict] ((juxt :poz/error :poz/anomaly) found)))
+          (is (str/includes? evidence "rollback"))
+          (is (= [:provider :memory/rollback] ((juxt :step :poz/error) (peek steps)))))))
+    (is (= :net/unreachable (error-of (look))))))

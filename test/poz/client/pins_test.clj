@@ -23,6 +23,10 @@
     (is (= :memory/rollback (:poz/error (pins/noted one (saw a 1) 20))))
     (is (= :memory/fork (:poz/error (pins/noted one (assoc (saw a 2) :memory (memory 2 b)) 20))))
     (is (= [:pins/other-record :conflict] ((juxt :poz/error :poz/anomaly) (pins/noted one (saw b 2) 20))))
+    (testing "mirrors"
+      (let [with-one (pins/mirrored one a [{:host "m.example"}] 15)]
+        (is (= {:servers [{:host "m.example"}] :at 15} (pins/mirrors-of with-one a) (pins/mirrors-of (pins/noted with-one (saw a 3) 20) a)))
+        (is (= [nil (memory 2)] [(pins/mirrors-of one a) (pins/memory-of with-one a)]))))
     (testing "forgetting"
       (is (= pins/none (pins/forgotten one "alice@social.example")))
       (let [both (pins/noted one (saw "al@social.example" a 2) 10)]
