@@ -2,11 +2,13 @@
   "An authority, a mirror and two caches, each a process: updates flow through, the authority is
   killed and clients go on, and whoever serves what is old or was tampered with is refused."
   (:require
+   [clojure.data.json :as json]
    [clojure.string :as str]
    [clojure.test :refer [deftest is testing]]
    [poz.asking :as asking]
    [poz.bytes :as bytes]
    [poz.cli-env :as cli]
+   [poz.discover :as discover]
    [poz.handles :as h]
    [poz.integration.processes :as processes]
    [poz.net :as net]
@@ -31,11 +33,15 @@
 (defn- upstream [{:keys [ports noise-key]}]
   ["--upstream" (str "127.0.0.1:" (:query ports)) "--upstream-key" (bytes/->hex noise-key)])
 
+(defn- copy-of
+  "The words that serve a copy of what `from` has, without those of its ports."
+  [role from {:keys [hash]} data]
+  (concat ["social.example" "--role" role "--data" data "--upstream-hash" (bytes/->hex hash) "--refresh-ms" "100"] (upstream from)))
+
 (defn- copy-words
-  "The words that serve a copy of what `from` has."
-  [role from {:keys [hash]} data & more]
-  (concat ["social.example" "--role" role "--data" data "--upstream-hash" (bytes/->hex hash) "--refresh-ms" "100"]
-    (upstream from) free-ports more))
+  "The words that serve a copy of what `from` has, on ports that are free."
+  [role from authority data & more]
+  (concat (copy-of role from authority data) free-ports more))
 
 (defn- addresses [& servers]
   (mapcat (fn [{:keys [ports]}] ["--server" (str "127.0.0.1:" (:query ports))]) servers))
@@ -145,3 +151,52 @@
                     (is (= 7 (:exit result)))
                     (is (says? result "memory/rollback" "1 unchanged, 1 failed, 2 held")))
                   (is (serves? (start! (copy-words "mirror" authority authority (at "mirror"))) later)))))))))))
+
+;; From a name, by what a client remembers
+
+(defn- looking-up
+  "A function that runs `poz lookup alice@social.example`, with the well-known file of `authority`, and
+  remembers in the folder `pins`."
+  [{:keys [ports hash noise-key]} pins]
+  (let [web (json/write-str {:v "poz1" :original_hash (bytes/->hex hash)
+                             :servers [{:host "127.0.0.1" :port (:query ports) :encryption "noise-nk" :public_key (bytes/->hex noise-key)}]})
+        sources (discover/fake {:well-known {:bytes (bytes/utf8 web)}})]
+    #(cli/run ["lookup" "alice@social.example" "--whole" "--pins" pins] {:now (clock) :sources sources})))
+
+(defn- by-mirror [{:keys [ports]}]
+  (str "a mirror, 127.0.0.1:" (:query ports) ", privately"))
+
+(deftest a-lookup-goes-on-to-the-mirror
+  (cli/with-folder
+    (fn [at]
+      (with-servers
+        (fn [start!]
+          (let [words ["social.example" "--data" (at "authority") "--policy" ":approve"]
+                authority (start! (concat words ["--submit-port" "0"] free-ports))
+                alice (h/serving (asking/activate! authority (h/person "alice" (- (long (clock)) 1000)) "alice" (clock)) 443 (clock))
+                _ (is (= :ok (:status (asking/submit authority alice))))
+                mirror (start! (copy-words "mirror" authority authority (at "mirror") "--records" (exported at)))
+                again (fn [s words] (start! (concat words (mapcat (fn [[k p]] [(str "--" (name k) "-port") (str p)]) (:ports s)))))
+                mirrors [{:hostname "127.0.0.1" :port (:query (:ports mirror)) :encryption :noise-nk :public-key (bytes/->hex (:noise-key mirror))}]
+                words (concat words ["--config" (cli/write! (at "config.edn") (pr-str {:mirrors mirrors}))])
+                look (looking-up authority (at "pins"))]
+            (is (eventually #(serves? mirror alice)))
+            (is (= 0 (processes/stop! authority)))
+            (let [authority (again authority words) result (look)]
+              (is (= 0 (:exit result)))
+              (is (says? result "its mirrors"))
+              (processes/kill! authority))
+            (testing "the authority is gone"
+              (let [result (look)]
+                (is (= 0 (:exit result)))
+                (is (says? result (by-mirror mirror) "answered by a mirror" "handle: current" "as it was remembered, or newer"))))
+            (testing "a mirror that is behind what was seen is refused"
+              (processes/kill! mirror)
+              (let [authority (again authority words)]
+                (is (= :ok (:status (asking/submit authority (h/serving alice 444 (clock))))))
+                (is (= 0 (:exit (look))))
+                (processes/kill! authority))
+              (is (serves? (again mirror (copy-of "mirror" authority authority (at "mirror"))) alice))
+              (let [result (look)]
+                (is (= 7 (:exit result)))
+                (is (says? result "an older serial than was seen before" "evidence: "))))))))))
