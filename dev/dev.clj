@@ -42,12 +42,16 @@
 
 ;; ## Servers
 
+(defn- place [{:keys [ports noise-key]} contract]
+  {:host "127.0.0.1" :port (ports contract) :encryption :noise-nk :public-key noise-key})
+
 (defn servers
-  "The servers of the authority, as `poz/query` takes them; a mirror's would be here too."
-  ([] (servers :query))
-  ([contract]
-   (let [{:keys [ports noise-key]} (:server world)]
-     [{:host "127.0.0.1" :port (ports contract) :encryption :noise-nk :public-key noise-key}])))
+  "Those who answer queries, as `poz/query` takes them: the authority first, then the mirror; or who takes
+  submissions, the authority alone (`:submit`), or the mirror alone (`:mirror`)."
+  ([] (into [(place (:server world) :query)] (map #(assoc % :priority 1)) (servers :mirror)))
+  ([which]
+   (let [{:keys [server mirror]} world]
+     [(if (= :mirror which) (place mirror :query) (place server which))])))
 
 (defn- submit [submission]
   (good! ((requiring-resolve 'poz.client/submit) submission {:servers (servers :submit) :now (now)})))
@@ -62,10 +66,12 @@
   {:handle handle :domain domain :path []})
 
 (defn look-up
-  "What the network says of the handle: an answer with `:record`, `:verdict`, `:proven`, or an anomaly."
-  [handle]
-  (poz/query {:type :identity :subject {:handle (address handle)}}
-    {:servers (servers) :now (now) :providers [(provider)] :provider-hash (:hash (:server world))}))
+  "What the network, or one of `servers`, says of the handle: an answer with `:record`, `:verdict`,
+  `:proven`, `:server`, or an anomaly."
+  ([handle] (look-up handle (servers)))
+  ([handle servers]
+   (poz/query {:type :identity :subject {:handle (address handle)}}
+     {:servers servers :now (now) :providers [(provider)] :provider-hash (:hash (:server world))})))
 
 ;; ## Users
 
@@ -104,6 +110,7 @@
          {:keys [entry]} (submit {:type :submit-request :request request})
          holder (signed user (issue/accept record entry (next-time record)) :grant)]
      (submit {:type :submit-signed :record (poz/public-view (:record holder))})
+     (good! (look-up handle (servers :mirror))) ; which pulls what it is asked for, and keeps it
      (keep! handle holder))))
 
 (defn deny
@@ -118,28 +125,48 @@
 
 ;; ## Starting and stopping
 
+(defn- stop-server! [server]
+  ((requiring-resolve 'poz.system/stop) server))
+
+(defn authority-away
+  "Stops the authority alone. What it had the mirror still has: see `:server` of `(look-up \"alice\")`."
+  []
+  (stop-server! (:server world))
+  :away)
+
 (defn stop
   "Stops the world, if there is one. Calling it again does nothing."
   []
-  (when-let [{:keys [server]} world]
-    ((requiring-resolve 'poz.system/stop) server)
+  (when world
+    (run! stop-server! (keep world [:mirror :server]))
     (alter-var-root #'world (constantly nil)))
   :stopped)
 
+(defn- start-server!
+  "A server in memory, in the `world` under `k`."
+  [k options]
+  (alter-var-root #'world assoc k
+    (good! ((requiring-resolve 'poz.system/start)
+            (merge {:domains [domain] :data nil :store :memory :plain-port 0 :query-port 0 :grace-ms 100} options)))))
+
+(defn- start-mirror! []
+  (let [{:keys [hash noise-key ports]} (:server world)]
+    (start-server! :mirror
+      {:role :mirror :refresh-ms 1000 :upstream {:host "127.0.0.1" :port (:query ports)}
+       :upstream-key (bytes/->hex noise-key) :upstream-hash (bytes/->hex hash)})))
+
 (defn- start []
-  (let [server (good! ((requiring-resolve 'poz.system/start)
-                       {:domains [domain] :data nil :store :memory :policy :approve :grace-ms 100
-                        :plain-port 0 :query-port 0 :submit-port 0}))]
-    (alter-var-root #'world (constantly {:server server :users {}}))
-    (ask "alice" "two-devices")
-    (ask "bob")))
+  (start-server! :server {:policy :approve :submit-port 0})
+  (start-mirror!)
+  (ask "alice" "two-devices")
+  (ask "bob"))
 
 (defn go
   "Starts the world, or leaves the one that runs: what is there, in short."
   []
   (when-not world
     (try (start) (catch Throwable t (stop) (throw t))))
-  {:domain domain :ports (:ports (:server world)) :users (keys (:users world))})
+  {:domain domain :ports (:ports (:server world)) :mirror (:ports (:mirror world)) :users (keys (:users world))})
 
 (defn- load-again
   "Loads this namespace anew, whose aliases lead to namespaces that are gone."

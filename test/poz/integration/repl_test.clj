@@ -85,6 +85,13 @@
         (is (= "record: valid" (ask "(first ((resolve 'poz.api/why) (:verdict ((resolve 'dev/look-up) \"alice\"))))")))
         (is (= :valid (ask "(:outcome (:verdict (do ((resolve 'dev/ask) \"carol\" \"hybrid\") ((resolve 'dev/look-up) \"carol\"))))")))
         (is (= :wire/not-found (ask "(do ((resolve 'dev/deny) \"bob\") (:poz/error ((resolve 'dev/look-up) \"bob\")))"))))
+      (testing "the mirror goes on while the authority is away"
+        (let [{:keys [ports mirror]} (ask "(go)")
+              looked-up "(let [{:keys [server entry]} ((resolve 'dev/look-up) \"alice\")] [(:port server) (:status entry)])"]
+          (is (= [(:query ports) :current] (ask looked-up)))
+          (is (= :away (ask "((resolve 'dev/authority-away))")))
+          (is (= [(:query mirror) :current] (ask looked-up)))
+          (is (= [:stopped ["alice" "bob"]] (ask "[(stop) (:users (go))]")))))
       (testing "REPLs over sockets"
         (let [{repl "repl" prepl "prepl"} (ports ask)]
           (is (= "user=> 3" (say repl "(+ 1 2)")))
