@@ -204,10 +204,10 @@
 ;; ## Starting and stopping
 
 (defn- server-of [{:keys [now random cache-bytes cache-ms] kind :store :as config} store {:keys [work] :as keys}
-                  {:keys [on-error on-failure]} load]
+                  {:keys [on-error on-failure on-conflict]} load]
   (let [answers (answers/answers {:bytes cache-bytes :ms (when (or (mirror-parts/mirrors? config) (not= :memory kind)) cache-ms)})
         mirror (when (mirror-parts/mirrors? config)
-                 (mirror-parts/mirror (assoc config :on-error on-error) (answers/watched answers store)))]
+                 (mirror-parts/mirror (assoc config :on-error on-error :on-conflict on-conflict) (answers/watched answers store)))]
     (server/server
       (cond-> {:store store :answers answers :secret work :load load :now now :random random
                :on-error on-error :on-failure on-failure}

@@ -35,6 +35,7 @@
     :submission/held {:level :info :fields [:request :type :status] :details [:id :address :handles :record] :doc "a request for a handle waits for the operator"}
     :submission/rejected {:level :info :fields [:request :type :status :code] :details [:id :address :handles :record] :doc "a submission was not taken; the code is the rule's"}
     :handle/activated {:level :info :fields [:request] :details [:handles :record] :doc "the handles of a record that was submitted are live"}
+    :mirror/conflict {:level :warn :fields [:error :hash] :details [:subject :message] :doc "the upstream of a cache or mirror contradicts what is held, a rollback or a fork; what is held is served on"}
     :store/failed {:level :warn :fields [:code] :details [:message] :doc "the store could not do what a request needed, which was told FAILED or BUSY"}
     :request/answered {:level :debug :fields [:request :port :type :status :ms] :details [:id :address :subject] :doc "any request"}
     :handshake/failed {:level :debug :fields [:port] :doc "a Noise handshake came to nothing"}
@@ -138,6 +139,14 @@
   "Tells of an anomaly of the store."
   [teller {:keys [message] :poz/keys [error]}]
   (tell! teller :store/failed {:code error} (fn [] {:message message})))
+
+(defn conflict!
+  "Tells of what the upstream of a mirror contradicted, an anomaly as `:on-conflict` of `poz.mirror` gets
+  it."
+  [teller {:keys [subject record message] :poz/keys [error]}]
+  (tell! teller :mirror/conflict
+    {:error error :hash (or (:hash subject) (some-> record record/original-hash))}
+    (fn [] {:subject subject :message message})))
 
 (defn defect!
   "Tells of the Throwable `t`: its class and where it was thrown. Its message may quote anything, so

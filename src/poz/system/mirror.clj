@@ -78,13 +78,14 @@
 
 (defn mirror
   "The mirror that the config describes, over `store`."
-  [{:keys [role upstream-hash refresh-ms stale-ms pulls pull-ms now random exchange on-error] :as config} store]
+  [{:keys [role upstream-hash refresh-ms stale-ms pulls pull-ms now random on-error on-conflict] :as config} store]
   (mirror/mirror
     (cond-> {:role role :servers [(server config)] :store store :domains (domain-hashes config)
              :list #(listed config) :refresh-ms refresh-ms :stale-ms stale-ms :at-once pulls :deadline-ms pull-ms
-             :now now :random random :on-conflict #(keep-evidence! config %)}
+             :now now :random random :on-conflict (fn [conflict]
+                                                    (keep-evidence! config conflict)
+                                                    (when on-conflict (on-conflict conflict)))}
       upstream-hash (assoc :hash (bytes/hex-> upstream-hash))
-      exchange (assoc :exchange exchange)
       on-error (assoc :on-error on-error))))
 
 (defn- software

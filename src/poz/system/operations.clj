@@ -40,6 +40,7 @@
                  on-event #(events/defect! teller %)
                  :else uncaught!)
      :on-failure #(events/failure! teller %)
+     :on-conflict #(events/conflict! teller %)
      :serving (atom false)
      :opened (atom {})}))
 

@@ -17,6 +17,7 @@
     (f (events/teller {:on-event #(swap! seen conj %) :level level :now (constantly 5) :failed #(throw %)}))
     @seen))
 
+(def ^:private hash-0 (bytes/zeros 32))
 (def ^:private alice (h/person "alice"))
 (def ^:private signed (wire/encode-request {:type :submit-signed :id 9 :payload (h/update-of alice)}))
 (def ^:private asking
@@ -63,6 +64,13 @@
   (is (= [{:event :store/failed :level :warn :time 5 :code :store/lost}]
         (telling :warn #(events/failure! % (error/anomaly :store/lost {:message "alice"})))))
   (is (= [{:message "alice"}] (map :details (telling :debug #(events/failure! % (error/anomaly :store/lost {:message "alice"}))))))
+  (testing "of who contradicts what a mirror holds"
+    (let [handle {:domain "social.example" :path [] :handle "alice"}
+          told #(telling % (fn [teller] (events/conflict! teller (error/anomaly :memory/rollback {:record (:record alice) :subject {:handle handle} :message "alice"}))))]
+      (is (= [{:event :mirror/conflict :level :warn :time 5 :error :memory/rollback :hash (h/hash-of (:record alice))}] (told :info) (told :warn)))
+      (is (= [] (told :error)))
+      (is (= [{:subject {:handle handle} :message "alice"}] (map :details (told :debug))))
+      (is (= [hash-0] (map :hash (telling :warn #(events/conflict! % (error/anomaly :memory/fork {:subject {:hash hash-0}}))))))))
   (testing "of what was no request"
     (is (= [:request/answered] (map :event (telling :debug #(events/answered! % {:contract :plain :address "x"} (failure :format/trailing) 0)))))
     (is (= [] (telling :info #(events/answered! % {:contract :plain :address "x"} (failure :format/trailing) 0))))

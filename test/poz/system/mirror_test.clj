@@ -8,11 +8,14 @@
    [poz.bytes :as bytes]
    [poz.cli-env :as cli]
    [poz.client :as client]
+   [poz.client-world :as client-world]
    [poz.crypto :as crypto]
    [poz.error :as error]
    [poz.handles :as h]
    [poz.keyring :as keyring]
+   [poz.memory :as memory]
    [poz.mirror-world :as w]
+   [poz.record :as record]
    [poz.system :as system]
    [poz.system.keys :as keys]
    [poz.system.mirror :as mirror]))
@@ -98,6 +101,26 @@
                             found (ask {:held (:record later) :now (+ t0 3000)})]
                         (is (= [:conflict :memory/rollback] ((juxt :poz/anomaly :poz/error) found)))
                         (is (some? memory))))))))))))))
+
+(deftest a-conflict-is-an-event
+  (let [{:keys [bob how exchange clock] :as up} (w/upstream)
+        hash (h/hash-of (:record bob)) older (memory/of (record/public-view (:record bob)))
+        told (promise)]
+    (w/submit! up (w/revised bob (+ t0 6000)))
+    (client-world/with-server :query
+      (fn [{:keys [bytes]}] @(exchange nil bytes))
+      (fn [port]
+        (cli/with-folder
+          (fn [at]
+            (let [records (cli/write! (at "records.txt") (str (bytes/->hex hash) "\n"))]
+              (with-copy {:ports {:query port} :noise-key (:public-key client-world/static) :hash w/provider-hash} :mirror
+                {:records records :refresh-ms 10 :now #(deref clock)
+                 :on-event #(when (= :mirror/conflict (:event %)) (deliver told %))}
+                (fn [s]
+                  (is (true? (held-by s 2)))
+                  (reset! how (fn [{:keys [payload] :as request}]
+                                (when (= hash (:hash payload)) ((w/responding :serial (constantly older)) request))))
+                  (is (= {:event :mirror/conflict :level :warn :time w/now :error :memory/rollback :hash hash} (deref told 30000 :late))))))))))))
 
 (deftest it-is-the-same-server-after-a-restart
   (with-authority
