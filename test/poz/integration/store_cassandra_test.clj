@@ -1,0 +1,118 @@
+(ns poz.integration.store-cassandra-test
+  "The store in Cassandra, with a node of its own. `-main` does by hand what takes three: a node
+  is killed under load, and nothing that was acknowledged is lost:
+
+      dev/clj -M:integration -e \"(require 'poz.integration.store-cassandra-test) (poz.integration.store-cassandra-test/-main)\""
+  (:require
+   [clojure.test :refer [deftest is use-fixtures]]
+   [poz.bytes :as bytes]
+   [poz.error :as error]
+   [poz.integration.cassandra-node :as node]
+   [poz.store :as store]
+   [poz.store.cassandra :as cassandra]
+   [poz.store.compliance :as compliance]
+   [poz.system :as system]))
+
+(set! *warn-on-reflection* true)
+
+(def ^:private ^:dynamic *nodes* nil)
+
+(use-fixtures :once (fn [f] (node/with-nodes 1 (fn [nodes] (binding [*nodes* nodes] (f))))))
+
+(defn- url [] (node/url *nodes* "poz" 1))
+
+(def ^:private kinds [:test/a :test/b :test :b :c :a :a/a :big :many :race :other])
+
+(defn- emptied
+  "The open store without what was left in it, which stays open when it is closed: tables and
+  sessions are costly to make anew."
+  [s]
+  (doseq [kind kinds]
+    (store/commit! s {} (into {} (map (fn [[k]] [k nil])) (store/scan s kind nil 10000))))
+  (reify store/Store
+    (fetch [_ keys] (store/fetch s keys))
+    (scan [_ kind after limit] (store/scan s kind after limit))
+    (commit! [_ expected changes] (store/commit! s expected changes))
+    (close! [_] nil)))
+
+(deftest it-is-a-store
+  (with-open [s (cassandra/open (url))]
+    (compliance/check #(emptied s) {:trials 15}))
+  (compliance/check-closed #(cassandra/open (url))))
+
+;; Races
+
+(defn- number [b] (if b (parse-long (String. (bytes/->array b))) 0))
+
+(defn- add!
+  "Adds 1 to each of two entries: true, false, or an anomaly."
+  [s keys]
+  (error/attempt
+    #(let [held (store/fetch s keys)]
+       (store/commit! s (into {} (map (fn [k] [k (held k)])) keys)
+         (into {} (map (fn [k] [k (bytes/utf8 (str (inc (long (number (held k))))))])) keys)))))
+
+(deftest two-servers-share-it
+  (with-open [one (cassandra/open (url)), two (cassandra/open (url))]
+    (let [keys [[:record (bytes/zeros 32)] [:handle (bytes/hex-> "0102")]]
+          work #(count (filter true? (repeatedly 20 (fn [] (add! % keys)))))
+          done (reduce + (mapv deref (mapv #(future (work %)) [one two one two])))]
+      (is (pos? (long done)))
+      (is (= [done done] (map number (vals (store/fetch one keys))) (map number (vals (store/fetch two keys))))))))
+
+(deftest a-server-serves-from-it
+  (let [config {:domains ["a.example"] :data nil :plain-port 0 :query-port 0 :submit-port 0}]
+    (with-open [s ^java.lang.AutoCloseable (system/open-store {:store (url)})]
+      (let [running (system/start (assoc config :store s))]
+        (try (is (not (error/anomaly? running)))
+             (is (some? (get (store/fetch s [[:record (:hash running)]]) [:record (:hash running)])))
+             (finally (system/stop running)))))))
+
+(deftest wrong-arguments
+  (is (thrown-with-msg? IllegalArgumentException #"Unknown option :pool" (cassandra/open (url) {:pool 1})))
+  (is (thrown-with-msg? IllegalArgumentException #"cassandra://HOST" (cassandra/open "localhost")))
+  (is (= :store/lost (:poz/error (error/attempt #(cassandra/open "cassandra://127.0.0.1:1/poz?dc=datacenter1"))))))
+
+;; By hand, with three
+
+(defn- keep-adding
+  "Adds records until `stop` is delivered, each with a handle that names it. The numbers that were
+  acknowledged, and how many were not."
+  [s writer stop]
+  (loop [n 0 acknowledged [] unknown 0]
+    (if (realized? stop)
+      {:acknowledged acknowledged :unknown unknown}
+      (let [b (bytes/utf8 (str writer "-" n))
+            value (bytes/zeros 1500)
+            answer (error/attempt #(store/commit! s {[:record b] nil [:handle b] nil} {[:record b] value [:handle b] b}))]
+        (if (true? answer)
+          (recur (inc n) (conj acknowledged b) unknown)
+          (recur (inc n) acknowledged (inc unknown)))))))
+
+(defn- lost
+  "Those of the acknowledged that are not there, and those of which there is one part only."
+  [s acknowledged]
+  {:lost (count (remove #(= 2 (count (store/fetch s [[:record %] [:handle %]]))) acknowledged))
+   :half (count (filter #(not= 1 (count %))
+                  (partition-by identity
+                    [(count (store/scan s :record nil 1000000)) (count (store/scan s :handle nil 1000000))])))})
+
+(defn- killed-under-load [nodes]
+  (with-open [one (cassandra/open (node/url nodes "poz" 3)), two (cassandra/open (node/url nodes "poz" 3))]
+    (let [stop (promise)
+          writers (mapv (fn [[s w]] (future (keep-adding s w stop))) [[one 0] [two 1] [one 2] [two 3]])]
+      (Thread/sleep 15000)
+      (node/kill! (last nodes))
+      (Thread/sleep 15000)
+      (deliver stop true)
+      (let [results (mapv deref writers)
+            acknowledged (mapcat :acknowledged results)]
+        (merge {:acknowledged (count acknowledged) :unknown (reduce + (map :unknown results))}
+          (lost two acknowledged))))))
+
+(defn -main
+  "Starts three nodes, kills one in the midst of thirty seconds of commits, and prints what was
+  acknowledged, what was not, and what of it is lost or there by half."
+  []
+  (println (node/with-nodes 3 killed-under-load))
+  (shutdown-agents))
