@@ -8,10 +8,10 @@
    [poz.bytes :as bytes]
    [poz.error :as error]
    [poz.integration.cassandra-node :as node]
+   [poz.integration.two-servers :as two-servers]
    [poz.store :as store]
    [poz.store.cassandra :as cassandra]
-   [poz.store.compliance :as compliance]
-   [poz.system :as system]))
+   [poz.store.compliance :as compliance]))
 
 (set! *warn-on-reflection* true)
 
@@ -60,13 +60,8 @@
       (is (pos? (long done)))
       (is (= [done done] (map number (vals (store/fetch one keys))) (map number (vals (store/fetch two keys))))))))
 
-(deftest a-server-serves-from-it
-  (let [config {:domains ["a.example"] :data nil :plain-port 0 :query-port 0 :submit-port 0}]
-    (with-open [s ^java.lang.AutoCloseable (system/open-store {:store (url)})]
-      (let [running (system/start (assoc config :store s))]
-        (try (is (not (error/anomaly? running)))
-             (is (some? (get (store/fetch s [[:record (:hash running)]]) [:record (:hash running)])))
-             (finally (system/stop running)))))))
+(deftest two-servers-of-one-authority
+  (two-servers/race (url)))
 
 (deftest wrong-arguments
   (is (thrown-with-msg? IllegalArgumentException #"Unknown option :pool" (cassandra/open (url) {:pool 1})))
