@@ -2,8 +2,9 @@
   "The store in Cassandra, with a node of its own. `-main` does by hand what takes three: a node
   is killed under load, and nothing that was acknowledged is lost:
 
-      dev/clj -M:integration -e \"(require 'poz.integration.store-cassandra-test) (poz.integration.store-cassandra-test/-main)\""
+      java -cp $(dev/clj -A:integration -Spath) clojure.main -m poz.integration.store-cassandra-test"
   (:require
+   [clojure.set :as set]
    [clojure.test :refer [deftest is use-fixtures]]
    [poz.bytes :as bytes]
    [poz.error :as error]
@@ -85,12 +86,13 @@
           (recur (inc n) acknowledged (inc unknown)))))))
 
 (defn- lost
-  "Those of the acknowledged that are not there, and those of which there is one part only."
+  "How many of the acknowledged are not there, and of how many there is one part only."
   [s acknowledged]
-  {:lost (count (remove #(= 2 (count (store/fetch s [[:record %] [:handle %]]))) acknowledged))
-   :half (count (filter #(not= 1 (count %))
-                  (partition-by identity
-                    [(count (store/scan s :record nil 1000000)) (count (store/scan s :handle nil 1000000))])))})
+  (let [[records handles] (for [kind [:record :handle]]
+                            (into #{} (map (comp second first)) (store/scan s kind nil 1000000)))]
+    {:lost (count (remove (set/intersection records handles) acknowledged))
+     :half (count (set/difference (set/union records handles) (set/intersection records handles)))
+     :there (count records)}))
 
 (defn- killed-under-load [nodes]
   (with-open [one (cassandra/open (node/url nodes "poz" 3)), two (cassandra/open (node/url nodes "poz" 3))]
