@@ -4,8 +4,10 @@
 
   Any number of servers may share it, and any node may go: what `commit!` has acknowledged a
   majority of the replicas of each entry has, and one that reads asks a majority. With three
-  replicas one may be missing. A record is a partition of its own, and so is a handle, so that
-  records have nothing to wait for in each other.
+  replicas one may be missing. When a node's disk has it is for `commitlog_sync` in its
+  cassandra.yaml: `periodic`, as it comes, may lose the last seconds if the power of a majority
+  fails at once; `batch` and `group` wait for the disk. A record is a partition of its own, and
+  so is a handle, so that records have nothing to wait for in each other.
 
   Cassandra compares and sets rows of one partition at a time (lightweight transactions). How
   several keys yet change at one moment, whoever dies in the midst of it, is told where it is

@@ -12,7 +12,10 @@
    [poz.integration.two-servers :as two-servers]
    [poz.store :as store]
    [poz.store.cassandra :as cassandra]
-   [poz.store.compliance :as compliance]))
+   [poz.store.compliance :as compliance]
+   [poz.store.rows :as rows])
+  (:import
+   (poz.store.rows RowStore)))
 
 (set! *warn-on-reflection* true)
 
@@ -40,6 +43,44 @@
   (with-open [s (cassandra/open (url))]
     (compliance/check #(emptied s) {:trials 15}))
   (compliance/check-closed #(cassandra/open (url))))
+
+;; Death at each step
+
+(defn- dying-at
+  "The table `rows` for a client that dies at its statement `n`, before or after it happened."
+  [rows n]
+  (let [left (atom n)
+        step! #(when (neg? (long (swap! left dec))) (throw (Error. "It died.")))
+        around (fn [f] (step!) (let [answer (f)] (step!) answer))]
+    (reify rows/Rows
+      (read-rows [_ keys part] (around #(rows/read-rows rows keys part)))
+      (read-settled [_ key] (around #(rows/read-settled rows key)))
+      (swap-rows! [_ swaps] (into [] (mapcat (fn [swap] (around #(rows/swap-rows! rows [swap])))) swaps))
+      (note-keys! [_ notes] (around #(rows/note-keys! rows notes)))
+      (forget-keys! [_ notes] (around #(rows/forget-keys! rows notes)))
+      (noted-keys [_ kind after limit] (around #(rows/noted-keys rows kind after limit)))
+      (close-rows! [_] nil))))
+
+(defn- dies?
+  "True if a client that is to die at its statement `n` does, in the midst of a commit of three
+  keys, of which others then find all or nothing."
+  [table n]
+  (let [k (fn [kind] [kind (bytes/utf8 (str "death " n))])
+        before {(k :handle) bytes/empty, (k :record) bytes/empty}
+        after {(k :record) (bytes/zeros 1), (k :entry) (bytes/zeros 2)}
+        other (rows/store table 20)
+        died (do (store/commit! other {} before)
+                 (try (store/commit! (rows/store (dying-at table n) 20) before (assoc after (k :handle) nil)) false
+                      (catch Error _ true)))
+        found (store/fetch other (map k [:handle :record :entry]))]
+    (is (contains? #{before after} found) (str "at the step " n))
+    (is (true? (store/commit! other found {(k :record) (bytes/zeros 3)})) "nobody is locked out")
+    died))
+
+(deftest whoever-dies-leaves-all-or-nothing
+  (with-open [s (cassandra/open (url))]
+    (let [steps (count (take-while #(dies? (:rows (.-state ^RowStore s)) %) (range)))]
+      (is (< 15 steps 60)))))
 
 ;; Races
 
