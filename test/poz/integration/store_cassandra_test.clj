@@ -112,45 +112,61 @@
 
 ;; By hand, with three
 
-(defn- keep-adding
-  "Adds records until `stop` is delivered, each with a handle that names it. The numbers that were
-  acknowledged, and how many were not."
-  [s writer stop]
-  (loop [n 0 acknowledged [] unknown 0]
-    (if (realized? stop)
-      {:acknowledged acknowledged :unknown unknown}
-      (let [b (bytes/utf8 (str writer "-" n))
-            value (bytes/zeros 1500)
-            answer (error/attempt #(store/commit! s {[:record b] nil [:handle b] nil} {[:record b] value [:handle b] b}))]
-        (if (true? answer)
-          (recur (inc n) (conj acknowledged b) unknown)
-          (recur (inc n) acknowledged (inc unknown)))))))
+(defn- keep-on
+  "Calls `(attempt name)` with one name after the other until `stop` is delivered: the names for
+  which it was true, and how many others there were."
+  [attempt writer stop]
+  (loop [n 0 acknowledged [] others 0]
+    (let [name (str "w" writer "-" n)]
+      (cond
+        (realized? stop) {:acknowledged acknowledged :others others}
+        (attempt name) (recur (inc n) (conj acknowledged name) others)
+        :else (recur (inc n) acknowledged (inc others))))))
+
+(defn- pair-added?
+  "True if a record and a handle of that name were committed."
+  [s name]
+  (let [b (bytes/utf8 name)]
+    (true? (error/attempt
+             #(store/commit! s {[:pair/record b] nil [:pair/handle b] nil} {[:pair/record b] (bytes/zeros 1500) [:pair/handle b] b})))))
 
 (defn- lost
-  "How many of the acknowledged are not there, and of how many there is one part only."
-  [s acknowledged]
-  (let [[records handles] (for [kind [:record :handle]]
+  "How many of the pairs are not there, and of how many there is one part only."
+  [s names]
+  (let [[records handles] (for [kind [:pair/record :pair/handle]]
                             (into #{} (map (comp second first)) (store/scan s kind nil 1000000)))]
-    {:lost (count (remove (set/intersection records handles) acknowledged))
-     :half (count (set/difference (set/union records handles) (set/intersection records handles)))
-     :there (count records)}))
+    {:lost (count (remove (set/intersection records handles) (map bytes/utf8 names)))
+     :half (count (set/difference (set/union records handles) (set/intersection records handles)))}))
+
+(defn- sum [results]
+  {:acknowledged (mapcat :acknowledged results) :others (reduce + (map :others results))})
+
+(defn- under-load
+  "What came of 15 seconds of commits and of submissions, and 15 more after one node was killed."
+  [nodes s one two]
+  (let [stop (promise)
+        start (fn [attempt writer] (future (keep-on attempt writer stop)))
+        pairs (mapv #(start (partial pair-added? s) %) [0 1])
+        submissions (mapv #(start (partial two-servers/activated? %1) %2) [one two] [2 3])]
+    (Thread/sleep 15000)
+    (node/kill! (peek nodes))
+    (Thread/sleep 15000)
+    (deliver stop true)
+    (let [pairs (sum (map deref pairs))
+          submissions (sum (map deref submissions))]
+      {:commits (merge (update pairs :acknowledged count) (lost s (:acknowledged pairs)))
+       :submissions (assoc (update submissions :acknowledged count)
+                      :lost (count (remove #(two-servers/live? one %) (:acknowledged submissions))))})))
 
 (defn- killed-under-load [nodes]
-  (with-open [one (cassandra/open (node/url nodes "poz" 3)), two (cassandra/open (node/url nodes "poz" 3))]
-    (let [stop (promise)
-          writers (mapv (fn [[s w]] (future (keep-adding s w stop))) [[one 0] [two 1] [one 2] [two 3]])]
-      (Thread/sleep 15000)
-      (node/kill! (last nodes))
-      (Thread/sleep 15000)
-      (deliver stop true)
-      (let [results (mapv deref writers)
-            acknowledged (mapcat :acknowledged results)]
-        (merge {:acknowledged (count acknowledged) :unknown (reduce + (map :unknown results))}
-          (lost two acknowledged))))))
+  (let [url (node/url nodes "poz" 3)]
+    (with-open [s (cassandra/open url)]
+      (two-servers/with-servers url #(under-load nodes s %1 %2)))))
 
 (defn -main
-  "Starts three nodes, kills one in the midst of thirty seconds of commits, and prints what was
-  acknowledged, what was not, and what of it is lost or there by half."
+  "Starts three nodes and two servers, kills a node in the midst of thirty seconds of commits and
+  submissions, and prints how many were acknowledged (ACCEPTED), how many not, and what of the
+  former is lost or there by half."
   []
   (println (node/with-nodes 3 killed-under-load))
   (shutdown-agents))

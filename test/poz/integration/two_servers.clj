@@ -1,6 +1,7 @@
 (ns poz.integration.two-servers
   "Two servers of one authority on one store, asked at the same moments: `(race url)`, within a
-  test, holds that each race has one winner and that what he won is what both servers give."
+  test, holds that each race has one winner and that what he won is what both servers give.
+  `with-servers`, `activated?` and `live?` are for others that have such servers."
   (:require
    [clojure.test :refer [is]]
    [poz.asking :as asking]
@@ -55,13 +56,31 @@
           (is (= (record/public-view (:record winner)) (record/decode (:payload (asking/record-of server winner))))))
         (reset! alice winner)))))
 
-(defn race
-  "Starts two servers on the store at `url` and lets them race."
-  [url]
+(defn with-servers
+  "Calls `f` with two servers on the store at `url`."
+  [url f]
   (cli/with-folder
     (fn [at]
       (let [one (start! (options url at))
             two (start! (options url at))]
-        (try (one-owner-of-a-handle one two)
-             (one-successor-of-a-record one two)
+        (try (f one two)
              (finally (run! system/stop [one two])))))))
+
+(defn activated?
+  "True if a new person was ACCEPTED with `handle` at the server."
+  [server handle]
+  (try (some? (asking/activate! server (begun handle) handle (clock)))
+       (catch clojure.lang.ExceptionInfo _ false)))
+
+(defn live?
+  "True if the server gives a record for `handle`."
+  [server handle]
+  (= :ok (:status (asking/by-handle server handle))))
+
+(defn race
+  "Starts two servers on the store at `url` and lets them race."
+  [url]
+  (with-servers url
+    (fn [one two]
+      (one-owner-of-a-handle one two)
+      (one-successor-of-a-record one two))))
