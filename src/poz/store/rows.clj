@@ -65,6 +65,7 @@
 ;; ## Waiting
 
 (def ^:private longest-pause 64)
+(def ^:private longest-wait "Milliseconds of pauses, then it is busy." 10000)
 
 (defn- busy! []
   (error/fail! :store/busy {:message "Others change the same entries of the store again and again."}))
@@ -153,7 +154,7 @@
     (let [found (unlocked state keys :all)]
       (cond
         (or (nil? (next keys)) (still? state found keys)) found
-        (< (* 10 (long (:patience state))) waited) (busy!)
+        (< (long longest-wait) waited) (busy!)
         :else (recur (long (pause! waited)))))))
 
 (defn- finish-former!
@@ -238,12 +239,12 @@
                       true)
                   :again)))))
 
-(defn- commit-changes! [{:keys [patience] :as state} expected changes]
+(defn- commit-changes! [state expected changes]
   (loop [waited 0]
     (let [answer (try-once! state expected changes)]
       (cond
         (not= :again answer) answer
-        (< (* 10 (long patience)) waited) (busy!)
+        (< (long longest-wait) waited) (busy!)
         :else (recur (long (pause! waited)))))))
 
 ;; ## Scanning
