@@ -20,7 +20,8 @@
    [poz.pattern :as pattern]
    [poz.record :as record]
    [poz.zone :as zone]
-   [poz.zone.change :as change]))
+   [poz.zone.change :as change]
+   [reload]))
 
 (set! *warn-on-reflection* true)
 
@@ -118,6 +119,8 @@
 
 ;; ## Starting and stopping
 
+(reload/watch!)
+
 (defn stop
   "Stops the world, if there is one. Calling it again does nothing."
   []
@@ -141,19 +144,9 @@
     (try (start) (catch Throwable t (stop) (throw t))))
   {:domain domain :ports (:ports (:server world)) :users (keys (:users world))})
 
-(defn- load-again
-  "Loads this namespace anew, whose aliases lead to namespaces that are gone."
-  []
-  (run! #(ns-unalias 'dev %) (keys (ns-aliases 'dev)))
-  (require 'dev :reload))
-
 (defn reset
-  "Stops the world, loads anew what has changed under src (the first time all of it), and starts
-  another."
+  "Stops the world, loads anew what has changed under src and dev, and starts another."
   []
   (stop)
-  ((requiring-resolve 'clojure.tools.namespace.repl/set-refresh-dirs) "src")
-  (let [result ((requiring-resolve 'clojure.tools.namespace.repl/refresh))]
-    (if (= :ok result)
-      (do (load-again) ((resolve 'dev/go)))
-      result)))
+  (reload/changed!)
+  ((resolve 'dev/go)))
