@@ -20,7 +20,8 @@
    [poz.pattern :as pattern]
    [poz.record :as record]
    [poz.zone :as zone]
-   [poz.zone.change :as change]))
+   [poz.zone.change :as change]
+   [reload]))
 
 (set! *warn-on-reflection* true)
 
@@ -125,6 +126,8 @@
 
 ;; ## Starting and stopping
 
+(reload/watch!)
+
 (defn- stop-server! [server]
   ((requiring-resolve 'poz.system/stop) server))
 
@@ -168,19 +171,9 @@
     (try (start) (catch Throwable t (stop) (throw t))))
   {:domain domain :ports (:ports (:server world)) :mirror (:ports (:mirror world)) :users (keys (:users world))})
 
-(defn- load-again
-  "Loads this namespace anew, whose aliases lead to namespaces that are gone."
-  []
-  (run! #(ns-unalias 'dev %) (keys (ns-aliases 'dev)))
-  (require 'dev :reload))
-
 (defn reset
-  "Stops the world, loads anew what has changed under src (the first time all of it), and starts
-  another."
+  "Stops the world, loads anew what has changed under src and dev, and starts another."
   []
   (stop)
-  ((requiring-resolve 'clojure.tools.namespace.repl/set-refresh-dirs) "src")
-  (let [result ((requiring-resolve 'clojure.tools.namespace.repl/refresh))]
-    (if (= :ok result)
-      (do (load-again) ((resolve 'dev/go)))
-      result)))
+  (reload/changed!)
+  ((resolve 'dev/go)))

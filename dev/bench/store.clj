@@ -1,6 +1,8 @@
 (ns bench.store
   "What a store does per second: `(run)` prints it for the one in memory and the one in a
-  file, which is in the folder for temporary files; its disk tells what a durable commit costs."
+  file, which is in the folder for temporary files; its disk tells what a durable commit costs.
+  With the alias `:integration` also for PostgreSQL and for one node of Cassandra, which it
+  starts, each with one server and with two on one database."
   (:require
    [bench.harness :as harness]
    [clojure.java.io :as io]
@@ -52,6 +54,42 @@
     (println (format "%-44s %12.0f /s" (str name ", " threads " threads") (together threads f)))
     (flush)))
 
+(defn- print-servers
+  "Reads per second of 8 threads at one store, and of as many at each of two on one database."
+  [one two]
+  (let [read #(let [s % [_ f] (first (rows s))] f)
+        calls (mapv (fn [s] (read s)) [one two])
+        alone (together 8 (first calls))
+        both (reduce + (mapv deref (mapv #(future (together 8 %)) calls)))]
+    (println (format "%-44s %12.0f /s, %.2f of one" "fetch 1 of 2 KiB, two servers" both (/ both alone)))
+    (flush)))
+
+(defn- print-shared [name open]
+  (println name)
+  (with-open [one ^java.lang.AutoCloseable (open), two ^java.lang.AutoCloseable (open)]
+    (fill! one)
+    (harness/print-rates (rows one))
+    (print-together one)
+    (print-servers one two)))
+
+(defn- test-var
+  "The value of a var of the integration tests, or nil where they are not on the class path."
+  [name]
+  (try (requiring-resolve name)
+       (catch java.io.FileNotFoundException _ nil)))
+
+(defn- print-postgresql []
+  (when-let [with-server (test-var 'poz.integration.postgresql-server/with-server)]
+    (let [url (test-var 'poz.integration.postgresql-server/url)
+          open (requiring-resolve 'poz.store.postgresql/open)]
+      (with-server #(print-shared "PostgreSQL" (fn [] (open (url) {:user "poz"})))))))
+
+(defn- print-cassandra []
+  (when-let [with-nodes (test-var 'poz.integration.cassandra-node/with-nodes)]
+    (let [url (test-var 'poz.integration.cassandra-node/url)
+          open (requiring-resolve 'poz.store.cassandra/open)]
+      (with-nodes 1 (fn [nodes] (print-shared "Cassandra, one node" #(open (url nodes "poz" 1))))))))
+
 (defn- syncing
   "A thunk that appends 2 KiB to the file and waits for the disk: the least a commit costs."
   [^RandomAccessFile file]
@@ -59,7 +97,7 @@
        (.sync (.getFD file))))
 
 (defn run
-  "Prints calls per second. Takes about a minute."
+  "Prints calls per second. Takes about a minute, three with `:integration`."
   []
   (let [folder (.toFile (Files/createTempDirectory "poz-bench" (make-array FileAttribute 0)))]
     (try
@@ -71,4 +109,6 @@
         (fill! s)
         (harness/print-rates (rows s))
         (print-together s))
+      (print-postgresql)
+      (print-cassandra)
       (finally (run! io/delete-file (reverse (file-seq folder)))))))

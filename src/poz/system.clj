@@ -36,6 +36,7 @@
    [poz.net :as net]
    [poz.record :as record]
    [poz.store :as store]
+   [poz.store.cassandra.cql :as cql]
    [poz.store.postgresql :as postgresql]
    [poz.store.sqlite :as sqlite]
    [poz.system.config :as config]
@@ -56,17 +57,28 @@
 
 ;; ## Parts: each takes the config, checked
 
+(defn- open-cassandra
+  "The store at the URL `store`, by a driver that is there only where somebody asked for it."
+  [store options]
+  (let [open (try (requiring-resolve 'poz.store.cassandra/open)
+                  (catch Exception e
+                    (when-not (instance? ClassNotFoundException (last (take-while some? (iterate ex-cause e)))) (throw e))))]
+    (if open
+      (open store options)
+      (error/fail! :store/lost {:message "The driver of Cassandra is not on the class path: start with the alias :cassandra."}))))
+
 (defn open-store
   "The store that the config names. Throws the anomaly of one that cannot be opened."
   [{:keys [store data store-user store-password]}]
-  (cond
-    (= :memory store) (store/memory)
-    (= :sqlite store) (sqlite/open (str data "/store.sqlite"))
-    (string? store) (postgresql/open store
-                      (cond-> {}
-                        store-user (assoc :user store-user)
-                        store-password (assoc :password (String. (bytes/->array (bytes/reveal store-password)) "UTF-8"))))
-    :else store))
+  (let [options (cond-> {}
+                  store-user (assoc :user store-user)
+                  store-password (assoc :password (String. (bytes/->array (bytes/reveal store-password)) "UTF-8")))]
+    (cond
+      (= :memory store) (store/memory)
+      (= :sqlite store) (sqlite/open (str data "/store.sqlite"))
+      (cql/address store) (open-cassandra store options)
+      (string? store) (postgresql/open store options)
+      :else store)))
 
 (defn passphrase
   "The passphrase of the keyring file, or an anomaly."

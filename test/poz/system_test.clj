@@ -232,3 +232,8 @@
         (is (= [:ok :failed :busy :ok]
               (mapv (fn [x] (reset! state x) (:status (ask s :query {:type :master :payload own})))
                 [nil :store/lost :store/busy nil])))))))
+
+(deftest a-store-that-is-not-there
+  (testing "Cassandra, with its driver or without"
+    (is (= :store/lost (:poz/error (error/attempt #(system/open-store {:store "cassandra://127.0.0.1:1/poz?dc=dc1"})))))
+    (is (= :store/lost (:poz/error (cli/with-folder (fn [at] (system/start (assoc base :data (at "data") :store "cassandra://127.0.0.1:1/poz?dc=dc1")))))))))

@@ -21,6 +21,7 @@
    [poz.format.messages :as messages]
    [poz.keyring :as keyring]
    [poz.store :as store]
+   [poz.store.cassandra.cql :as cql]
    [poz.system.events :as events]))
 
 (set! *warn-on-reflection* true)
@@ -60,7 +61,7 @@
 
 (defn- store? [x]
   (or (#{:sqlite :memory} x)
-    (and (string? x) (str/starts-with? x "jdbc:postgresql:"))
+    (and (string? x) (or (str/starts-with? x "jdbc:postgresql:") (cql/address x)))
     (satisfies? store/Store x)))
 
 (def ^:private hex-32 #"[0-9a-fA-F]{64}")
@@ -99,10 +100,10 @@
               :read #(str/split (str/trim %) #"[\s,]+")}
     :data {:doc "the folder of keys and store; nil keeps both in memory" :default "poz-data"
            :check #(or (nil? %) ((:check text) %)) :rule "a path" :read identity}
-    :store {:doc "where records are kept: :sqlite in :data, :memory, jdbc:postgresql://HOST/DATABASE, or a store of one's own" :default :sqlite
-            :check store? :rule ":sqlite, :memory, a URL that begins with jdbc:postgresql: or a poz.store/Store"
+    :store {:doc "where records are kept: :sqlite in :data, :memory, jdbc:postgresql://HOST/DATABASE, cassandra://HOST/KEYSPACE?dc=DATACENTRE, or a store of one's own" :default :sqlite
+            :check store? :rule ":sqlite, :memory, a URL that begins with jdbc:postgresql: or cassandra://, as the README has them, or a poz.store/Store"
             :read #(if (#{"sqlite" "memory"} %) (keyword %) %)}
-    :store-user (assoc text :doc "who connects to PostgreSQL")
+    :store-user (assoc text :doc "who connects to PostgreSQL or Cassandra")
     :store-password (secret "with which password" #(bytes/secret (bytes/utf8 %)))
     :passphrase (secret "what the keyring file is sealed with" keyring/passphrase)
     :passphrase-file (assoc text :doc "the file whose first line that is")

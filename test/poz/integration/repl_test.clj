@@ -79,7 +79,9 @@
         (let [first-ports (:ports (ask "(go)"))]
           (is (= first-ports (:ports (ask "(go)"))))
           (is (= ["alice" "bob"] (:users (ask "(reset)"))))
-          (is (= ["alice" "bob"] (:users (ask "(reset)"))))
+          (is (= ["alice" "bob"] (:users (ask "(do (.setLastModified (java.io.File. \"src/poz/pattern.clj\") (System/currentTimeMillis)) (def before (find-ns 'poz.pattern)) (reset))")))
+            "what has changed is loaded anew")
+          (is (false? (ask "(identical? before (find-ns 'poz.pattern))")))
           (is (not= first-ports (:ports (ask "(go)"))))))
       (testing "its users are found, and one who takes the handle back is not"
         (is (= "record: valid" (ask "(first ((resolve 'poz.api/why) (:verdict ((resolve 'dev/look-up) \"alice\"))))")))

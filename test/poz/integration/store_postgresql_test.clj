@@ -5,6 +5,7 @@
    [poz.bytes :as bytes]
    [poz.error :as error]
    [poz.integration.postgresql-server :as server]
+   [poz.integration.two-servers :as two-servers]
    [poz.store :as store]
    [poz.store.compliance :as compliance]
    [poz.store.postgresql :as postgresql])
@@ -41,6 +42,10 @@
           adding (mapv #(future (add! %)) [one two one two])]
       (is (= [nil nil nil nil] (mapv #(deref % 60000 :late) adding)))
       (is (= {k (bytes/zeros 160)} (store/fetch two [k]))))))
+
+(deftest two-servers-of-one-authority
+  (.close (empty-store))
+  (two-servers/race (str (server/url) "?user=poz")))
 
 (deftest wrong-arguments
   (is (thrown-with-msg? IllegalArgumentException #"Unknown option :pool" (postgresql/open (server/url) {:pool 1})))

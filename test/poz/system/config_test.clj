@@ -38,6 +38,7 @@
     "POZ_DOMAINS" " a.example" :domains ["a.example"]
     "POZ_STORE" "memory" :store :memory
     "POZ_STORE" "jdbc:postgresql://h/d" :store "jdbc:postgresql://h/d"
+    "POZ_STORE" "cassandra://h,i:9043/poz?dc=dc1" :store "cassandra://h,i:9043/poz?dc=dc1"
     "POZ_PLAIN_PORT" "off" :plain-port :off
     "POZ_POLICY" ":approve" :policy :approve
     "POZ_POLICY" "{:approve [\"*@a.example\"]}" :policy {:approve ["*@a.example"]}
