@@ -19,6 +19,7 @@
    [poz.master :as master]
    [poz.pattern :as pattern]
    [poz.record :as record]
+   [poz.tap :as tap]
    [poz.zone :as zone]
    [poz.zone.change :as change]
    [reload]))
@@ -150,7 +151,9 @@
   [k options]
   (alter-var-root #'world assoc k
     (good! ((requiring-resolve 'poz.system/start)
-            (merge {:domains [domain] :data nil :store :memory :plain-port 0 :query-port 0 :grace-ms 100} options)))))
+            (merge {:domains [domain] :data nil :store :memory :plain-port 0 :query-port 0 :grace-ms 100
+                    :on-event tap/server-event :log-level :debug}
+              options)))))
 
 (defn- start-mirror! []
   (let [{:keys [hash noise-key ports]} (:server world)]

@@ -6,9 +6,13 @@
   | `:parse` | `:size` in bytes, `:outcome` `:well-formed` or `:malformed`, then `:error`, `:at`, `:path` |
   | `:verify` | `:record` the original hash, `:serial`, `:outcome`, `:problems` |
   | `:query` | `:type`, `:outcome` `:answered` or the category of the failure, then `:error`; `:proven`, `:host`, `:port` |
-  | `:server` | of what the server tells, what is a keyword, a number or a boolean |
+  | `:server` | of an event of `poz.system.events`, what is a keyword, a number or a boolean |
 
-  `server-event` takes what a server tells, a map. Nothing else passes than the keys named here:
+  `server-event` takes what a server tells, a map:
+
+      (poz.system/start {… :on-event poz.tap/server-event :log-level :debug})
+
+  tells of each request too, by its type and status. Nothing else passes than the keys named here:
   no private key, no section of a record, no passphrase, no name of a file."
   (:require
    [poz.record :as record]))
@@ -63,8 +67,8 @@
   answer)
 
 (defn server-event
-  "Tells of `event`, a map, what is a keyword, a number or a boolean. For an option that takes a
-  function of events."
+  "Tells of `event`, a map, what is a keyword, a number or a boolean: for the option `:on-event` of
+  `poz.system`."
   [event]
   (when (on?)
     (send! :server

@@ -3,7 +3,9 @@
   (:require
    [clojure.test :refer [deftest is testing]]
    [poz.api :as poz]
+   [poz.asking :as asking]
    [poz.bytes :as bytes]
+   [poz.system :as system]
    [poz.tap :as tap])
   (:import
    (java.util.concurrent LinkedBlockingQueue TimeUnit)))
@@ -44,3 +46,21 @@
           {:poz/event :query :type :status :outcome :unreachable :error :net/unreachable :host "127.0.0.1" :port 1}
           {:poz/event :server :event :answered :ms 2 :type :record}]
         (events #(do (poz/tap true) (work) (poz/tap false) (work))))))
+
+(defn- serve
+  "Has a server that tells `server-event` answer one request."
+  []
+  (let [s (system/start {:domains ["social.example"] :data nil :store :memory :grace-ms 0 :plain-port 0 :query-port 0 :submit-port 0
+                         :on-event tap/server-event :log-level :debug})]
+    (try (asking/by-handle s "alice")
+         (finally (system/stop s)))))
+
+(deftest what-a-server-tells
+  (let [told (events #(do (tap/on!) (serve)))
+        answered (first (filter (comp #{:request/answered} :event) told))]
+    (is (= [:server/listening :server/listening :server/listening :server/started :request/answered :server/stopped] (map :event told)))
+    (is (= {:poz/event :server :level :debug :port :query :type :identity :status :not-found :request 1}
+          (select-keys answered [:poz/event :level :port :type :status :request])))
+    (is (not-any? string? (mapcat vals told)) "no name of anybody")
+    (is (not (re-find #"alice|social" (pr-str told)))))
+  (is (= [] (events serve)) "off until asked"))

@@ -87,6 +87,11 @@
         (is (= "record: valid" (ask "(first ((resolve 'poz.api/why) (:verdict ((resolve 'dev/look-up) \"alice\"))))")))
         (is (= :valid (ask "(:outcome (:verdict (do ((resolve 'dev/ask) \"carol\" \"hybrid\") ((resolve 'dev/look-up) \"carol\"))))")))
         (is (= :wire/not-found (ask "(do ((resolve 'dev/deny) \"bob\") (:poz/error ((resolve 'dev/look-up) \"bob\")))"))))
+      (testing "servers tell what they answer, to whoever taps"
+        (is (= [:identity :ok]
+              (ask (str "(let [p (promise)] (add-tap #(when (= [:request/answered :identity] [(:event %) (:type %)]) (deliver p %)))"
+                     " ((resolve 'poz.api/tap) true) ((resolve 'dev/look-up) \"alice\") ((resolve 'poz.api/tap) false)"
+                     " ((juxt :type :status) (deref p 30000 nil)))")))))
       (testing "the mirror goes on while the authority is away"
         (let [{:keys [ports mirror]} (ask "(go)")
               looked-up "(let [{:keys [server entry]} ((resolve 'dev/look-up) \"alice\")] [(:port server) (:status entry)])"]
