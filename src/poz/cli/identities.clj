@@ -100,14 +100,14 @@
     #(submit/ask-provider {:type :request-status :ticket ticket :asked (asked-entry address % (record/original-hash provider))}
        provider options env (write-issued options env))))
 
-(defn- request [{[file word] :args {:keys [provider server ticket] :as options} :options :keys [env]}]
+(defn- request [{[file word] :args {:keys [provider server to ticket] :as options} :options :keys [env]}]
   (if-let [address (address/parse word)]
     (holder/attempt-> (support/read-record provider env)
       (fn [p]
         (if ticket
           (asked-later file address p options env)
           (holder/attempt-> (make-request file address p options env)
-            #(if server (send-request % p options env) (write-request word % options env))))))
+            #(if (or server to) (send-request % p options env) (write-request word % options env))))))
     (holder/usage "request" word " is not an address such as alice@social.example")))
 
 (defn- entry-to-sign [file provider options env]
@@ -219,14 +219,14 @@
   [{:name "request" :args "FILE ADDRESS" :arity [2 2] :group "Identity" :run request
     :summary "ask a provider for a handle"
     :doc (str "Asks the provider of ADDRESS for the handle, signed by the Identity delegation of FILE. Where several keys must sign, "
-           "the next one continues the request. With --server it is sent, and what is written is the entry; exit code 4 where "
+           "the next one continues the request. With --server or --to it is sent, and what is written is the entry; exit code 4 where "
            "the provider holds it for later, which prints a ticket.")
     :options (into [{:name "provider" :arg "FILE" :doc "the provider's record" :required true}
                     {:name "proof" :arg "TEXT" :doc "what the provider's policy wants"}
                     {:name "continue" :arg "REQUEST" :doc "sign this request further"}]
                cat [submit/request-options signing-options])
     :examples ["poz request alice.poz alice@social.example --provider social.poz --out request.txt"
-               "poz request alice.poz alice@social.example --provider social.poz --server poz.social.example --out entry.txt"]}
+               "poz request alice.poz alice@social.example --provider social.poz --to social.example --out entry.txt"]}
    {:name "attest" :args "REQUEST PROVIDER" :arity [2 2] :group "Identity" :run attest
     :summary "issue an identity entry, as a provider"
     :doc "Checks a request and issues the entry with the keys of PROVIDER. Where several keys must sign, the next one signs the entry: poz attest ENTRY PROVIDER. Exit code 1 while it is not complete."

@@ -18,13 +18,25 @@
 
 (set! *warn-on-reflection* true)
 
+;; ## Where to
+
+(def ^:private to-option
+  "`--to DOMAIN`."
+  {:name "to" :arg "DOMAIN" :doc "the provider's domain, in place of --server: DNS and the web say where its servers are"})
+
+(defn- named-servers
+  "The servers that `--server` names, or those of the domain that `--to` names, with their keys; or an
+  anomaly."
+  [command {:keys [server to] :as options} env]
+  (cond
+    (and to server) (holder/usage command "--to finds the server: leave --server out")
+    to (lookup/submit-servers to options env)
+    :else (network/servers command options)))
+
 ;; ## submit
 
-(defn- submit-servers [{:keys [hash server to] :as options} env]
-  (holder/attempt-> (cond
-                      (and to server) (holder/usage "submit" "--to finds the server: leave --server out")
-                      to (lookup/submit-servers to options env)
-                      :else (network/servers "submit" options))
+(defn- submit-servers [{:keys [hash to] :as options} env]
+  (holder/attempt-> (named-servers "submit" options env)
     (fn [named]
       (cond
         (or to (seq (:key options))) named
@@ -88,11 +100,11 @@
 (defn- provider-servers
   "The servers that the options name, with the keys that they or the Service Zone of the `provider`
   give; or an anomaly."
-  [provider options env]
-  (holder/attempt-> (network/servers "request" options)
+  [provider {:keys [key to] :as options} env]
+  (holder/attempt-> (named-servers "request" options env)
     (fn [named]
       (cond
-        (seq (:key options)) named
+        (or to (seq key)) named
         (broken (verify/verify provider {:now (support/now options env)}))
         (error/anomaly :request/record {:message "The provider's record does not hold: see poz verify."})
         :else (candidates/private-of provider :poz-submit named)))))
@@ -118,6 +130,7 @@
 (def request-options
   "The options of `poz request` that are about servers."
   [(assoc network/server-option :doc "send the request to this server of the provider, and write the entry that it issues")
+   (assoc to-option :doc "the same, to a server of the provider's domain: DNS and the web say where those are")
    (assoc network/key-option :doc "the server's Noise key; unless given it is the one in the provider's record")
    {:name "ticket" :arg "HEX" :doc "ask what became of the request that got this ticket"
     :parse #(when (re-matches #"[0-9a-fA-F]{32}" %) (bytes/hex-> %))}
@@ -131,7 +144,7 @@
            "zones. Identity entries go as SUBMIT_SIGNED, which makes their handles live. The same update twice does no harm. "
            "Exit code 6 where the server refuses, 7 where the update does not follow what it holds.")
     :options [network/server-option network/key-option
-              {:name "to" :arg "DOMAIN" :doc "the provider's domain, in place of --server: DNS and the web say where its servers are"}
+              to-option
               {:name "hash" :arg "HEX" :parse network/parse-hash
                :doc "the original hash of the server's own record, whose Service Zone has the key"}
               {:name "type" :arg "TYPE" :doc "submit or submit-signed, where the choice is not right"

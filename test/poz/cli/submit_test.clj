@@ -190,4 +190,15 @@
           (is (says? result (str "answered by 127.0.0.1:" (:submit ports) ", privately"))))
         (is (= 4 (exit (submit {:txt (txt (bytes/zeros 32)) :srv (srv (:plain ports))}))) "the server has no such record")
         (is (= 4 (exit (submit {}))))
-        (is (= 2 (exit (submit {} "--server" "a"))))))))
+        (is (= 2 (exit (submit {} "--server" "a"))))
+        (testing "for a request too"
+          (let [ask (fn [sources & words]
+                      (cli/run (into ["request" (path "alice.poz") "alice@social.example" "--provider" (path "social.poz") "--out" (path "entry.txt")
+                                      "--to" "social.example"] words)
+                        {:now (world/at-day day) :getenv {"POZ_PASSPHRASE" world/phrase} :sources (discover/fake sources)}))
+                result (ask {:txt (txt (w/hash-of provider)) :srv (srv (:plain ports)) :submit-srv (srv (:submit ports))})]
+            (is (= 0 (exit result)))
+            (is (says? result (str "answered by 127.0.0.1:" (:submit ports) ", privately")))
+            (apply-entry! path)
+            (is (= 4 (exit (ask {}))))
+            (is (= 2 (exit (ask {} "--server" "a"))))))))))
