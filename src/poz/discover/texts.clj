@@ -112,9 +112,20 @@
   (let [steps (keep {\[ 1 \{ 1 \] -1 \} -1} s)]
     (< (long deepest) (long (reduce max 0 (reductions + steps))))))
 
-(defn- parse-json [s]
-  (try (json/read-str s :extra-data-fn json/on-extra-throw)
-       (catch Exception e (fault :discover/well-known "JSON" (ex-message e)))))
+(defn- entries
+  "How many entries all objects in `value` have together."
+  [value]
+  (transduce (comp (filter map?) (map count)) + (tree-seq coll? seq value)))
+
+(defn- parse-json
+  "The value of the text. Where an object has a key twice the parser keeps the last: then fewer entries
+  are there than keys were read, at whatever depth, however they were written."
+  [s]
+  (let [keys (volatile! 0)]
+    (try
+      (let [value (json/read-str s :extra-data-fn json/on-extra-throw :key-fn #(do (vswap! keys inc) %))]
+        (if (= @keys (entries value)) value (fault :discover/well-known "each key of an object once")))
+      (catch Exception e (fault :discover/well-known "JSON" (ex-message e))))))
 
 (defn- json-of [b]
   (let [s (strict-text b)]
@@ -134,8 +145,8 @@
             {:status :present :hash (hash-of original_hash) :servers (mapv well-known-server servers)})))
 
 (defn well-known
-  "The finding of the bytes of the well-known file: strict JSON in UTF-8; keys that are not ours are
-  ignored."
+  "The finding of the bytes of the well-known file: strict JSON in UTF-8, no key of an object twice;
+  keys that are not ours are ignored."
   [b]
   (let [value (json-of b)]
     (if (error/anomaly? value) (failed value) (well-known-finding value))))

@@ -65,6 +65,17 @@
     (assoc-in good [:servers 0 :public_key] "12"))
   (is (= :discover/well-known (fault (texts/well-known (bytes/hex-> "ff")))) "not UTF-8"))
 
+(deftest a-key-that-is-repeated
+  (let [text (fn [more] (str "{\"v\":\"poz1\",\"original_hash\":\"" digits "\"" more "}"))
+        finding #(well-known (text %))]
+    (is (= [:present hash-a] ((juxt :status :hash) (finding ""))))
+    (is (= :present (:status (finding ",\"a\":{\"v\":1},\"b\":[{\"v\":1},{\"v\":1}],\"V\":{},\"\":[]"))) "the same in different objects")
+    (doseq [more [(str ",\"original_hash\":\"" others "\"") (str ",\"original_hash\":\"" digits "\"") (str ",\"original\\u005fhash\":\"" others "\"")
+                  ",\"v\":\"poz1\"" ",\"x\":1,\"x\":1" ",\"a\":{\"x\":1,\"x\":2}" ",\"a\":[[{\"x\":{},\"x\":{}}]]" ",\"a\":{\"x\":1,\"y\":2},\"a\":{}"
+                  ",\"servers\":[{\"host\":\"a\",\"port\":1,\"port\":2,\"encryption\":\"none\"}]" ",\"\":1,\"\":2"]
+            :let [{:keys [error] :as found} (finding more)]]
+      (is (= [:discover/well-known "each key of an object once"] [(fault found) (:rule error)]) more))))
+
 (deftest whatever-comes-a-finding
   (let [sane? #(and (#{:present :absent :failed} (:status %)) (= (= :failed (:status %)) (error/anomaly? (:error %))))]
     (is (:pass? (tc/quick-check 200 (prop/for-all [b gen/bytes] (sane? (texts/well-known (bytes/wrap b)))) :seed 1)))
