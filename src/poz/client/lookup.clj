@@ -28,8 +28,10 @@
    [poz.client :as client]
    [poz.client.answer :as answer]
    [poz.client.candidates :as candidates]
+   [poz.client.mirrors :as mirrors]
    [poz.client.options :as options]
    [poz.client.pins :as pins]
+   [poz.client.plan :as plan]
    [poz.discover :as discover]
    [poz.discover.report :as report]
    [poz.error :as error]
@@ -77,19 +79,14 @@
 
 (defn- present [m] (into {} (remove (comp nil? val)) m))
 
-(defn- place [server] (select-keys server [:host :port :public-key]))
-
-(defn- mirrors
-  "The mirrors that are remembered of the provider, without those that the domain itself names."
-  [{:keys [pins report servers]}]
-  (let [named (into #{} (map place) servers)]
-    (into [] (remove (comp named place)) (:servers (pins/mirrors-of pins (:hash report))))))
+(defn- known-mirrors [{:keys [pins report servers]}]
+  (mirrors/known pins (:hash report) servers))
 
 (defn- facts
   "What a step says of its `answer`."
   [{:keys [by-mirrors] :as lookup} {:keys [server] :as answer}]
   (cond-> (select-keys answer [:server :failures :poz/error])
-    (and server (or by-mirrors (some #(= (place server) (place %)) (mirrors lookup)))) (assoc :mirror true)))
+    (and server (or by-mirrors (mirrors/one-of? (known-mirrors lookup) server))) (assoc :mirror true)))
 
 (defn- ask
   "`(f lookup answer)` where the question has an answer, noted as a step."
@@ -157,11 +154,13 @@
       (assoc lookup :proven proven
         :provider (assoc (select-keys answer [:record :verdict :memory :server]) :hash (record/original-hash record))))))
 
-(defn- where-stale
-  "`found`; if that is an anomaly that says that those who were asked are not the servers of now, what
-  `(f lookup)` finds."
+(defn- where-unanswered
+  "`found`; if nobody answered what was asked, what `(f lookup)` finds: servers that are remembered may be
+  those of before, those of now may be away."
   [{:poz/keys [anomaly] :keys [steps] :as found} lookup f]
-  (if (#{:unreachable :refused} anomaly) (f (assoc lookup :steps steps)) found))
+  (if (and (#{:unreachable :refused :busy} anomaly) (not (plan/final? found)))
+    (f (assoc lookup :steps steps))
+    found))
 
 (defn- provider-learnt [lookup]
   (let [found (learnt lookup)]
@@ -171,10 +170,10 @@
   "As `provider`; where the servers that are remembered do not serve, those of now are learnt, and where
   none of the domain's serves, its mirrors are asked."
   [{:keys [from-pins] :as lookup}]
-  (let [mirrors (not-empty (mirrors lookup)) with-resort #(assoc lookup :resort (boolean %))]
+  (let [mirrors (not-empty (known-mirrors lookup)) with-resort #(assoc lookup :resort (boolean %))]
     (cond-> (provider (with-resort (or from-pins mirrors)))
-      from-pins (where-stale (with-resort mirrors) provider-learnt)
-      mirrors (where-stale (with-resort false) #(provider (assoc % :servers mirrors :by-mirrors true)))
+      from-pins (where-unanswered (with-resort mirrors) provider-learnt)
+      mirrors (where-unanswered (with-resort false) #(provider (assoc % :servers mirrors :by-mirrors true)))
       true (dissoc :resort))))
 
 ;; ## The user
@@ -182,7 +181,7 @@
 (defn- user [{:keys [address name provider servers pins options] :as lookup}]
   (let [{:keys [hash record]} provider pinned (pins/hash-of pins name)
         found (ask lookup :user {:type (if (:whole options) :record :identity) :subject {:handle address}}
-                {:servers servers :mirrors (mirrors lookup) :providers [record] :provider-hash hash :statuses (:statuses options)
+                {:servers servers :mirrors (known-mirrors lookup) :providers [record] :provider-hash hash :statuses (:statuses options)
                  :expected-hash pinned :remembered (pins/memory-of pins pinned)}
                 (fn [lookup answer]
                   (merge lookup (select-keys answer [:record :verdict :entry :memory])
@@ -201,25 +200,20 @@
 
 ;; ## Mirrors
 
-(def ^:private mirrors-ms "How long it is remembered who else serves a record." 86400000)
-(def ^:private most-mirrors "The most mirrors that are remembered: each takes its share of the time." 8)
-
 (defn- learn-mirrors?
-  "True if the server of the provider's record is to be asked for mirrors: one of the domain's own."
-  [{:keys [options pins proven steps] {:keys [hash]} :provider}]
-  (let [{:keys [at]} (pins/mirrors-of pins hash)]
-    (and proven (:pins options) (not-any? :mirror steps)
-      (or (nil? at) (< (+ (long at) (long mirrors-ms)) (long (:now options)))))))
+  "True if the server of the provider's record, one of the domain's own, is to be asked for mirrors."
+  [{:keys [options pins proven steps provider]}]
+  (and proven (:pins options) (not-any? :mirror steps) (mirrors/due? pins (:hash provider) (:now options))))
 
 (defn- with-mirrors
   "`lookup` with the mirrors that a server names, to be remembered. It does without where none is told."
   [{:keys [domain provider] :as lookup}]
   (if (learn-mirrors? lookup)
     (let [before (elapsed-ms lookup) server (:server provider)
-          found (client/mirrors {:domain domain} (assoc (asking lookup {:servers [server]}) :deadline-ms 1000))
+          found (client/mirrors {:domain domain} (update (asking lookup {:servers [server]}) :deadline-ms min 1000))
           noted (done lookup :mirrors before (assoc (select-keys found [:poz/error]) :server server))]
       (cond-> noted
-        (not (error/anomaly? found)) (assoc :mirrors (into [] (comp (filter :public-key) (take most-mirrors)) found))))
+        (not (error/anomaly? found)) (assoc :mirrors (mirrors/kept found))))
     lookup))
 
 ;; ## What is remembered

@@ -152,11 +152,25 @@
         (is (= [[:discovery nil] [:provider :noise-nk] [:key :none] [:provider :noise-nk] [:user :noise-nk] [:mirrors :noise-nk]]
               (asked (look "alice@social.example" {:txt (txt hash) :srv (srv (:plain ports))} {:pins store}))))))))
 
+(defn- entry
+  "A mirror, as MIRRORS tells of it."
+  [port]
+  {:hostname "127.0.0.1" :port port :encryption :noise-nk :public-key (:public-key w/static)})
+
+(defn- naming
+  "A function for `w/with-server` that names the servers at `ports` as mirrors, each in the open too, and
+  else answers as `respond` does."
+  [ports respond]
+  (fn [{:keys [request] :as from}]
+    (if (= :mirrors (:type request))
+      {:status :ok :payload (vec (mapcat #(vector (entry %) {:hostname "127.0.0.1" :port % :encryption :none}) ports))}
+      (respond from))))
+
 (defn- serving
   "Looks the provider up at a server that gives `record`, with the pins of `seen` before."
   [seen record]
   (let [store (pins/in-memory) kept (atom nil)
-        look #(w/with-server :query (w/responds (w/file %))
+        look #(w/with-server :query (naming [] (w/responds (w/file %)))
                 (fn [port] (lookup/lookup "social.example" {:now w/now :pins (assoc store :evidence! (fn [name b] (reset! kept [name b]) name))
                                                             :ask (discover/fake {:well-known (web (record/original-hash seen) port)})})))]
     (is (:proven (look seen)))
@@ -178,24 +192,12 @@
 
 ;; Mirrors
 
-(defn- entry
-  "A mirror, as MIRRORS tells of it."
-  [port]
-  {:hostname "127.0.0.1" :port port :encryption :noise-nk :public-key (:public-key w/static)})
-
 (defn- with-mirror
   "Calls `f` with the port of a mirror of `authority`, which goes on while that is away."
   [{:keys [store config]} f]
   (w/with-server :query
     (fn [{:keys [request]}] (authority/answer! store (assoc config :role :mirror) request {:now w/now :random w/zeros}))
     f))
-
-(defn- of-mirrors [port mirrors]
-  (fn [respond]
-    (fn [{:keys [request] :as from}]
-      (if (= :mirrors (:type request))
-        {:status :ok :payload (conj mirrors (entry port) {:hostname "127.0.0.1" :port port :encryption :none})}
-        (respond from)))))
 
 (defn- answered-by [{:keys [steps]}]
   (mapv (juxt :step (comp :port :server) :mirror) steps))
@@ -205,9 +207,9 @@
     (fn [{:keys [provider store config] :as authority} alice]
       (with-mirror authority
         (fn [mirror]
-          (let [pins (pins/in-memory) hash (w/hash-of provider) gone (atom nil) asked-for (atom [])
+          (let [pins (pins/in-memory) hash (w/hash-of provider) gone (atom nil)
                 answer #(authority/answer! store config (:request %) {:now w/now :random w/zeros})
-                respond ((of-mirrors mirror []) (fn [from] (swap! asked-for conj (:type (:request from))) (answer from)))
+                respond (naming [mirror] answer)
                 look (fn [sources options] (look "alice@social.example" sources (merge {:pins pins} options)))]
             (w/with-server :query respond
               (fn [port]
@@ -231,6 +233,16 @@
                         (answered-by (look {:txt (txt hash) :srv (srv @gone)} {}))))))
               (testing "one who does not know of it does not"
                 (is (= :net/unreachable (error-of (look away {:pins (pins/in-memory)})))))
+              (testing "the authority is there, but too busy"
+                (w/with-server :query (w/responds {:status :busy :payload 10})
+                  (fn [port]
+                    (is (= [[:discovery nil nil] [:provider port nil] [:provider mirror true] [:user mirror true]]
+                          (answered-by (look {:well-known (web hash port)} {:deadline-ms 1000})))))))
+              (testing "a refusal is an answer, which no mirror is asked to better"
+                (w/with-server :query (fn [_] (error/anomaly :policy/refused))
+                  (fn [port]
+                    (let [{:keys [steps] :as found} (look {:well-known (web hash port)} {})]
+                      (is (= [:wire/rejected [:discovery :provider]] [(error-of found) (map :step steps)]))))))
               (testing "the authority goes away in between"
                 (w/with-server :query #(if (= :record (:type (:request %))) (answer %) (error/anomaly :wire/busy))
                   (fn [port]
@@ -243,7 +255,7 @@
         look #(look "social.example" {:well-known (web hash @gone)} {:pins store})]
     (w/with-server :query (w/responds (w/file one))
       (fn [mirror]
-        (w/with-server :query ((of-mirrors mirror []) (w/responds (w/file two)))
+        (w/with-server :query (naming [mirror] (w/responds (w/file two)))
           (fn [port] (reset! gone port) (is (= two (:record (look))))))
         (let [{:keys [evidence steps] :as found} (look)]
           (is (= [:memory/rollback :conflict] ((juxt :poz/error :poz/anomaly) found)))
