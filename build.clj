@@ -2,8 +2,10 @@
   "Makes what is given to others: `dev/clj -T:build clean | jar | uber`.
 
   `jar` is the library, sources only, with its pom; `uber` is the command line with all it
-  needs, compiled, for `java -jar target/poz.jar`. Everything lands in `target/`."
+  needs, compiled, for `java -jar target/poz.jar`, and beside it the script `target/poz` that starts
+  it with its class-data archive, in less than half the time. Everything lands in `target/`."
   (:require
+   [clojure.java.io :as io]
    [clojure.tools.build.api :as b]))
 
 (set! *warn-on-reflection* true)
@@ -18,7 +20,7 @@
 
 (def ^:private classes "target/classes")
 (def ^:private basis (delay (b/create-basis {:project "deps.edn"})))
-(def ^:private program-basis (delay (b/create-basis {:project "deps.edn" :aliases [:poz]})))
+(def ^:private program-basis (delay (b/create-basis {:project "deps.edn" :aliases [:poz :cassandra]})))
 
 (defn clean
   "Deletes `target/`."
@@ -44,14 +46,24 @@
     (println file)
     file))
 
+(defn- launcher!
+  "Puts the script that starts the jar beside it, with the archive that it makes."
+  []
+  (let [script (io/file "target/poz")]
+    (io/copy (io/file "resources/poz/launcher.sh") script)
+    (.setExecutable script true false)
+    (b/process {:command-args [(.getPath script) "--make-archive"]})))
+
 (defn uber
-  "Makes `target/poz.jar`, to be run with `java -jar`. Prints and returns its name."
+  "Makes `target/poz.jar`, to be run with `java -jar` or by `target/poz`. Prints and returns its name."
   [_]
   (let [file "target/poz.jar"]
     (start-afresh)
-    (b/compile-clj {:basis @program-basis :class-dir classes :src-dirs ["src"]}) ; all: poz.main loads lazily
+    (b/compile-clj {:basis @program-basis :class-dir classes :src-dirs ["src"] ; all: poz.main loads lazily
+                    :java-opts ["-Dclojure.compiler.direct-linking=true"]})
     (b/uber {:class-dir classes :uber-file file :basis @program-basis :main 'poz.launch
              ;; Bouncy Castle has classes per Java version, Conscrypt a native library
              :manifest {"Multi-Release" "true" "Enable-Native-Access" "ALL-UNNAMED"}})
+    (launcher!)
     (println file)
     file))

@@ -6,7 +6,6 @@
   `--json` both results and failures are JSON objects, one a line, with a `version`."
   (:require
    [clojure.string :as str]
-   [poz.cli.json :as json]
    [poz.cli.options :as options]
    [poz.cli.support :as support]
    [poz.crypto :as crypto]
@@ -87,6 +86,11 @@
   (cond-> {:host (:host server) :port (:port server) :error (error/code error) :message message}
     problem (assoc :problem problem)))
 
+(defn- json-line
+  "`poz.cli.json/line`, loaded once somebody asks for JSON."
+  [m]
+  ((requiring-resolve 'poz.cli.json/line) m))
+
 (defn- failure-json [{:poz/keys [anomaly error] :keys [message at path file failures details] :as a}]
   (cond-> (merge {:error (error/code error) :category anomaly :message message}
             (select-keys a [:problem :held])
@@ -107,7 +111,7 @@
   ([a json? env] (report-failure! a json? env {}))
   ([a json? {:keys [stdout stderr] :as env} options]
    (if json?
-     (say! stdout [(json/line (failure-json a))])
+     (say! stdout [(json-line (failure-json a))])
      (say! stderr (concat (:notes a)
                     [(str "poz: " (text/escape (:message a)))]
                     (fault-lines a env options)
@@ -116,7 +120,7 @@
 
 (defn- report! [{:keys [exit out err json]} json? {:keys [stdout stderr]}]
   (say! stderr err)
-  (say! stdout (if json? (map json/line json) out))
+  (say! stdout (if json? (map json-line json) out))
   exit)
 
 (defn- run-command [command args env]

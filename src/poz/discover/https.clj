@@ -9,7 +9,8 @@
   changes them in between still needs a certificate for the host."
   (:require
    [poz.bytes :as bytes]
-   [poz.error :as error])
+   [poz.error :as error]
+   [poz.format.messages :as messages])
   (:import
    (java.io ByteArrayInputStream ByteArrayOutputStream)
    (java.net Inet4Address Inet6Address InetAddress URI UnknownHostException)
@@ -22,10 +23,6 @@
    (javax.net.ssl SSLContext SSLException TrustManagerFactory)))
 
 (set! *warn-on-reflection* true)
-
-(def limits
-  "What the well-known file may cost: bytes, and redirects on the same host."
-  {:bytes 65536 :redirects 3})
 
 ;; ## Addresses
 
@@ -110,7 +107,7 @@
 (def ^:private ^HttpResponse$BodyHandler bounded
   (reify HttpResponse$BodyHandler
     (apply [_ info]
-      (subscriber (if (= 200 (.statusCode info)) (:bytes limits) 0)))))
+      (subscriber (if (= 200 (.statusCode info)) (:well-known messages/limits) 0)))))
 
 ;; ## Asking
 
@@ -145,7 +142,7 @@
         to (try (.resolve uri location) (catch IllegalArgumentException _ nil))]
     (cond
       (or (nil? to) (not (same-host? uri to))) (error/anomaly :discover/redirect {:found location})
-      (zero? (long left)) (error/anomaly :discover/redirect {:rule (str "at most " (:redirects limits) " times")})
+      (zero? (long left)) (error/anomaly :discover/redirect {:rule (str "at most " (:redirects messages/limits) " times")})
       :else to)))
 
 (declare get!)
@@ -154,7 +151,7 @@
   (let [status (.statusCode response)]
     (cond
       (= 200 status) (.complete result (if-let [b (.body response)] {:bytes b}
-                                         (error/anomaly :discover/too-large {:rule (str "at most " (:bytes limits) " bytes")})))
+                                         (error/anomaly :discover/too-large {:rule (str "at most " (:well-known messages/limits) " bytes")})))
       (#{301 302 303 307 308} status) (let [to (redirected uri response (:left call))]
                                         (if (error/anomaly? to) (.complete result to) (get! (update call :left dec) to)))
       (#{404 410} status) (.complete result {:absent (str status)})
@@ -177,7 +174,7 @@
   Cancelling it closes the connection."
   ^CompletableFuture [client ^String uri ms options ^Executor executor]
   (let [uri (URI/create uri) result (CompletableFuture.) current (atom nil)
-        call {:client client :result result :current current :ms ms :left (:redirects limits)}]
+        call {:client client :result result :current current :ms ms :left (:redirects messages/limits)}]
     (.whenComplete result (fn [_ _] (some-> ^CompletableFuture @current (.cancel true))))
     (.execute executor
       (fn []

@@ -25,7 +25,9 @@
    :tickets 1000
    :ticket-ms (* 7 24 60 60 1000)
    :busy-ms 1000
-   :problem-characters 500})
+   :problem-characters 500
+   :well-known (* 64 1024)
+   :redirects 3})
 
 (def pow
   "Proof of work. `:difficulty` is asked for from a share of the load on, `[share bits]`,

@@ -43,6 +43,7 @@
   "The play after one line more, see `play`."
   [{:keys [noise good] :as play} [what data]]
   (let [[noise message] (if (= 1 what) [noise data] (seal noise data))
+        nothing? (and (= 1 what) (zero? (count data)))
         opens? (and good (#{0 2 5 6} what) (pos? (count data)))
         at (mod (long (nth data 0 0)) (max 1 (count message)))
         wire (case (int what)
@@ -52,7 +53,7 @@
                3 (noise/frame (flipped message at))
                4 (noise/frame (bytes/slice message 0 at))
                7 (bytes/slice (noise/frame message) 0 (max 1 at)))]
-    (cond-> (-> play (assoc :noise noise :good (boolean (and opens? (not= 2 what)))) (update :out conj wire))
+    (cond-> (-> play (assoc :noise noise :good (boolean (or (and good nothing?) (and opens? (not= 2 what))))) (update :out conj wire))
       opens? (update :plain bytes/concat data))))
 
 (defn play
