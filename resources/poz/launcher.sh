@@ -16,8 +16,10 @@ esac
 
 if [ "${1:-}" = --make-archive ]; then
   rm -f "$archive"
+  # what it holds is what was loaded: every command, and what the tour runs through
   # shellcheck disable=SC2086
-  "$java" $speed -XX:ArchiveClassesAtExit="$archive" -Xlog:disable -jar "$jar" tour >/dev/null
+  "$java" $speed -XX:ArchiveClassesAtExit="$archive" -Xlog:disable -cp "$jar" clojure.main \
+    -e "((requiring-resolve 'poz.main/commands)) ((requiring-resolve 'poz.launch/-main) \"tour\")" >/dev/null
   exit
 fi
 
