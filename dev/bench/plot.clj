@@ -41,11 +41,12 @@
 
 (defn- curve [x y i [name points]]
   (let [places (for [[a b] points] [(format "%.1f" (x a)) (format "%.1f" (y b))])
-        [lx ly] (last places)]
+        key-x (+ (long (:left margin)) 14) key-y (+ (long (:top margin)) 14 (* 16 (long i)))
+        mark (fn [a b] (str "<path transform='translate(" a "," b ")' d='" (marks i) "'/>"))]
     (str "<polyline fill='none' stroke='currentColor' points='" (str/join " " (map #(str/join "," %) places)) "'/>"
-      (str/join (for [[a b] places] (str "<path transform='translate(" a "," b ")' d='" (marks i) "'/>")))
-      "<text text-anchor='end' x='" lx "' y='" (- (parse-double ly) 10) "'>" name
-      (format " · x^%.2f" (exponent points)) "</text>")))
+      (str/join (map #(apply mark %) places))
+      (mark key-x key-y)
+      "<text x='" (+ key-x 10) "' y='" (+ key-y 4) "'>" name (format " · x^%.2f" (exponent points)) "</text>")))
 
 (defn svg
   "A picture of the `curves`, `[[name [[x y] …]] …]`, at most three, with their exponents."
