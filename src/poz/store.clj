@@ -9,7 +9,8 @@
   it compares what was read and sets what is new, all of it or nothing. So two
   submissions in a race have one winner, and the other reads again and decides anew."
   (:require
-   [poz.bytes :as bytes]))
+   [poz.bytes :as bytes]
+   [poz.error :as error]))
 
 (set! *warn-on-reflection* true)
 
@@ -57,3 +58,11 @@
   "A new, empty store in memory; it is gone with the process."
   []
   (->MemoryStore (atom (sorted-map))))
+
+(defn check-migrations!
+  "Throws where a database has taken a step, one of the names `done`, that is not among `known`."
+  [known done]
+  (when-let [unknown (seq (remove (set known) done))]
+    (error/fail! :store/lost
+      {:message (str "The store was written by a later version of poz, which made the step "
+                  (first unknown) ": use that version.")})))

@@ -35,6 +35,7 @@
    [clojure.string :as str]
    [poz.bytes :as bytes]
    [poz.error :as error]
+   [poz.store :as store]
    [poz.store.cassandra.cql :as cql]
    [poz.store.cassandra.session :as session]
    [poz.store.rows :as rows]
@@ -65,18 +66,12 @@
                                "{'class': 'NetworkTopologyStrategy', '" dc "': " replicas "}"))
          (finally (session/close! s)))))
 
-(defn- check-known! [done]
-  (when-let [unknown (seq (remove (set migrations) done))]
-    (error/fail! :store/lost
-      {:message (str "The store was written by a later version of poz, which made the step "
-                  (first unknown) ": use that version.")})))
-
 (defn- migrate!
   "Takes the steps that were not taken yet. A step may be taken twice."
   [state]
   (session/execute! state "create table if not exists migration (name text primary key)")
   (let [done (set (map #(% "name") (session/run state {:cql "select name from migration"})))]
-    (check-known! done)
+    (store/check-migrations! migrations done)
     (doseq [name (remove done migrations)]
       (run! #(session/execute! state %) (remove str/blank? (str/split (session/resource (str name ".cql")) #";")))
       (session/run state {:cql "insert into migration (name) values (?)" :values [name]}))))

@@ -108,12 +108,6 @@
   (with-open [in (.getResourceAsStream (RT/baseLoader) (str "poz/store/migrations/" name ".sql"))]
     (str/replace (String. (.readAllBytes in) "UTF-8") #"\bblob\b" blob)))
 
-(defn- check-known! [done]
-  (when-let [unknown (seq (remove (set migrations) done))]
-    (error/fail! :store/lost
-      {:message (str "The store was written by a later version of poz, which made the step "
-                  (first unknown) ": use that version.")})))
-
 (defn- migrate!
   "Takes the steps that the database has not taken yet."
   [database link]
@@ -121,7 +115,7 @@
     (fn []
       (execute! link "create table if not exists migration (name text primary key)")
       (let [done (query link "select name from migration" [] #(.getString ^ResultSet % 1))]
-        (check-known! done)
+        (store/check-migrations! migrations done)
         (doseq [name (remove (set done) migrations)]
           (execute! link (migration-sql database name))
           (execute! link "insert into migration (name) values (?)" name))))))

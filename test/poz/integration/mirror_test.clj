@@ -18,16 +18,6 @@
 
 (defn- clock [] (System/currentTimeMillis))
 
-(defn- eventually
-  "The first true value of `(f)` within a minute, or nil."
-  [f]
-  (let [end (+ (System/nanoTime) 60000000000)]
-    (loop []
-      (or (f)
-        (when (< (System/nanoTime) end)
-          (Thread/sleep 20)
-          (recur))))))
-
 (def ^:private free-ports ["--plain-port" "0" "--query-port" "0"])
 
 (defn- upstream [{:keys [ports noise-key]}]
@@ -120,11 +110,11 @@
             (is (says? first-pull "2 new" "2 held"))
             (testing "all serve what the authority has, and what it gets"
               (doseq [c copies]
-                (is (eventually #(serves? c alice)))
-                (is (eventually #(= :ok (:status (asking/by-handle c "alice"))))))
+                (is (processes/eventually #(serves? c alice)))
+                (is (processes/eventually #(= :ok (:status (asking/by-handle c "alice"))))))
               (is (= [:mirror :cache :cache] (map #(get-in (asking/ask % :query {:type :status :payload {}}) [:payload :role]) copies)))
               (is (= :ok (:status (asking/submit authority later))))
-              (doseq [c copies] (is (eventually #(serves? c later)))))
+              (doseq [c copies] (is (processes/eventually #(serves? c later)))))
             (takes-no-submissions mirror alice records at)
             (refuses-what-was-changed authority at records)
             (processes/kill! authority)
@@ -180,7 +170,7 @@
                 mirrors [{:hostname "127.0.0.1" :port (:query (:ports mirror)) :encryption :noise-nk :public-key (bytes/->hex (:noise-key mirror))}]
                 words (concat words ["--config" (cli/write! (at "config.edn") (pr-str {:mirrors mirrors}))])
                 look (looking-up authority (at "pins"))]
-            (is (eventually #(serves? mirror alice)))
+            (is (processes/eventually #(serves? mirror alice)))
             (is (= 0 (processes/stop! authority)))
             (let [authority (again authority words) result (look)]
               (is (= 0 (:exit result)))

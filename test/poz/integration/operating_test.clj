@@ -44,11 +44,6 @@
   (into {} (for [[_ labels n] (re-seq (re-pattern (str "(?m)^" metric "\\{(.*)\\} (\\S+)$")) text)]
              [(into {} (map (fn [[_ k v]] [k v])) (re-seq #"(\w+)=\"([^\"]*)\"" labels)) (long (parse-double n))])))
 
-(defn- eventually [f]
-  (let [end (+ (System/nanoTime) 60000000000)]
-    (loop []
-      (or (f) (when (< (System/nanoTime) end) (Thread/sleep 50) (recur))))))
-
 (defn- send-nonsense! [{:keys [ports]}]
   (with-open [s (Socket. "127.0.0.1" (int (:plain ports)))]
     (.setSoTimeout s 60000)
@@ -116,10 +111,10 @@
     (is (= [200 200] [(health "/health/live") (health "/health/ready")]))
     (postgresql/stop!)
     (try
-      (is (eventually #(= 503 (health "/health/ready"))))
+      (is (processes/eventually #(= 503 (health "/health/ready"))))
       (is (= 200 (health "/health/live")))
       (finally (postgresql/start!)))
-    (is (eventually #(= 200 (health "/health/ready"))))))
+    (is (processes/eventually #(= 200 (health "/health/ready"))))))
 
 (deftest a-day-of-a-server
   (cli/with-folder
@@ -127,7 +122,7 @@
       (let [server (processes/serve! (into words ["--data" (at "data") "--store" (str (postgresql/url) "?user=poz")]))]
         (try
           (busy! server)
-          (is (eventually #(every? zero? (vals (counts (second (fetch (get-in server [:ports :metrics]) "/metrics")) "poz_connections_open")))))
+          (is (processes/eventually #(every? zero? (vals (counts (second (fetch (get-in server [:ports :metrics]) "/metrics")) "poz_connections_open")))))
           (numbers-are-right server)
           (domain-says server)
           (testing "poz servers"

@@ -5,7 +5,8 @@
   - `(serve! words)` starts one and waits until it is ready: a server as `poz.asking` takes it,
     with its `:process`
   - `(kill! server)` with SIGKILL, `(stop! server)` with SIGTERM: the exit code
-  - `(poz words)` runs another command to its end: `{:exit :out :err}`"
+  - `(poz words)` runs another command to its end: `{:exit :out :err}`
+  - `(eventually f)` waits for something that they do"
   (:require
    [clojure.data.json :as json]
    [clojure.java.io :as io]
@@ -68,6 +69,16 @@
       (jar! jar [classes (io/file "resources")])
       (run-java! (str "-XX:ArchiveClassesAtExit=" archive) "-cp" path "poz.launch" "tour")
       [(str "-XX:SharedArchiveFile=" archive) "-cp" path "poz.launch"])))
+
+(defn eventually
+  "The first true value of `(f)` within a minute, or nil."
+  [f]
+  (let [end (+ (System/nanoTime) 60000000000)]
+    (loop []
+      (or (f)
+        (when (< (System/nanoTime) end)
+          (Thread/sleep 20)
+          (recur))))))
 
 (def ^:private environment
   "Sealing costs as little as it may: not what these tests are about."

@@ -108,16 +108,6 @@
 
 ;; Faults
 
-(defn- eventually
-  "The first true value of `(f)` within a minute, or nil."
-  [f]
-  (let [end (+ (System/nanoTime) 60000000000)]
-    (loop []
-      (or (f)
-        (when (< (System/nanoTime) end)
-          (Thread/sleep 20)
-          (recur))))))
-
 (deftest a-database-that-goes-and-comes-back
   (cli/with-folder
     (fn [at]
@@ -132,8 +122,8 @@
               (is (contains? #{:failed :busy} (:status (asking/submit server update))))
               (is (= :ok (:status (asking/ask server :query {:type :status :payload {}}))))
               (finally (postgresql/start!)))
-            (is (eventually #(= :not-found (:status (asking/ask server :query absent)))))
-            (is (eventually #(= :ok (:status (asking/submit server update)))))
+            (is (processes/eventually #(= :not-found (:status (asking/ask server :query absent)))))
+            (is (processes/eventually #(= :ok (:status (asking/submit server update)))))
             (is (= (h/update-of update) (:payload (asking/record-of server update))))))))))
 
 (defn- limit-files!
@@ -154,6 +144,6 @@
             (is (= :failed (:status (asking/request-handle server (begun "bob") "bob" (clock)))))
             (is (= (h/update-of alice) (:payload (asking/record-of server alice))) "what is there is read")
             (limit-files! server "unlimited")
-            (is (eventually #(= :ok (:status (asking/submit server served)))))
+            (is (processes/eventually #(= :ok (:status (asking/submit server served)))))
             (is (= (h/update-of served) (:payload (asking/record-of server served))))
             (asking/activate! server (begun "bob") "bob" (clock))))))))
