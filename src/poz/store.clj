@@ -10,7 +10,9 @@
   submissions in a race have one winner, and the other reads again and decides anew."
   (:require
    [poz.bytes :as bytes]
-   [poz.error :as error]))
+   [poz.error :as error])
+  (:import
+   (clojure.lang RT)))
 
 (set! *warn-on-reflection* true)
 
@@ -58,6 +60,14 @@
   "A new, empty store in memory; it is gone with the process."
   []
   (->MemoryStore (atom (sorted-map))))
+
+;; Migrations, of the stores that are databases
+
+(defn migration
+  "The text of a file of `poz/store/migrations`."
+  ^String [name]
+  (with-open [in (.getResourceAsStream (RT/baseLoader) (str "poz/store/migrations/" name))]
+    (String. (.readAllBytes in) "UTF-8")))
 
 (defn check-migrations!
   "Throws where a database has taken a step, one of the names `done`, that is not among `known`."

@@ -64,12 +64,6 @@
           (< (* 2 (long read-limit)) (.size line)) (error/anomaly :format/too-large {:at 0 :path [] :rule "a line"})
           :else (do (.write line b) (recur)))))))
 
-(defn resource
-  "The text of the resource `name`, which comes with the program."
-  [name]
-  (with-open [s (.openStream (io/resource name))]
-    (String. (.readAllBytes s) "UTF-8")))
-
 (def ^:private no-attributes (make-array FileAttribute 0))
 
 (defn- posix? [^Path p]

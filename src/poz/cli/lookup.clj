@@ -9,6 +9,7 @@
    [poz.cli.support :as support]
    [poz.client.candidates :as candidates]
    [poz.client.pins :as pins]
+   [poz.client.servers :as servers]
    [poz.discover.report :as report]
    [poz.error :as error]
    [poz.record :as record]
@@ -33,7 +34,7 @@
 
 (def discovery-options
   "The options about sources."
-  [{:name "resolver" :arg "HOST[:PORT]" :parse network/parse-server :doc "the DNS server to ask; unless given, the system's"}
+  [{:name "resolver" :arg "HOST[:PORT]" :parse servers/parse :doc "the DNS server to ask; unless given, the system's"}
    {:name "policy" :arg "POLICY" :parse (one-of (keys report/policies))
     :doc (str "what will do: " (str/join "; " (for [[k {:keys [doc]}] report/policies] (str (name k) ": " doc))) " (default)")}
    {:name "require" :arg "SOURCE" :many true :parse (one-of (keys report/sources))

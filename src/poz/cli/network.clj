@@ -14,21 +14,12 @@
    [poz.cli.support :as support]
    [poz.client :as client]
    [poz.client.candidates :as candidates]
+   [poz.client.servers :as servers]
    [poz.error :as error]))
 
 (set! *warn-on-reflection* true)
 
 ;; ## Options
-
-(defn- parse-port [s]
-  (when-let [n (some-> s parse-long)] (when (< 0 (long n) 65536) n)))
-
-(defn parse-server
-  "\"HOST\", \"HOST:PORT\" or \"[ADDRESS]:PORT\" as `{:host :port}`; nil where it is none."
-  [s]
-  (when-let [[_ bracketed host port] (re-matches #"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@\[\]]+))(?::(\d{1,5}))?" s)]
-    (when (or (nil? port) (parse-port port))
-      (cond-> {:host (or bracketed host)} port (assoc :port (parse-port port))))))
 
 (defn parse-hash
   "64 hex digits as a byte string; nil for anything else."
@@ -37,7 +28,7 @@
 
 (def server-option
   "`--server HOST[:PORT]`."
-  {:name "server" :arg "HOST[:PORT]" :many true :parse parse-server
+  {:name "server" :arg "HOST[:PORT]" :many true :parse servers/parse
    :doc "a server to ask; where it does not answer, the next one"})
 
 (def key-option

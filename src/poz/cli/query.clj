@@ -10,6 +10,7 @@
    [poz.cli.support :as support]
    [poz.client :as client]
    [poz.client.pins :as pins]
+   [poz.client.servers :as servers]
    [poz.error :as error]
    [poz.record :as record]
    [poz.signing :as signing]
@@ -174,7 +175,7 @@
     (str "clock " (time/iso at) ", " (abs off) " ms " (if (neg? off) "behind" "ahead of") " ours")))
 
 (defn- server-of [word {:keys [key submit]}]
-  (if-let [server (network/parse-server word)]
+  (if-let [server (servers/parse word)]
     (cond-> (assoc server :encryption (if key :noise-nk :none))
       key (assoc :public-key key)
       submit (assoc :contract :submit))

@@ -11,6 +11,7 @@
    [poz.cli.network :as network]
    [poz.cli.support :as support]
    [poz.client :as client]
+   [poz.client.servers :as servers]
    [poz.error :as error]
    [poz.format.messages :as messages]
    [poz.time :as time]
@@ -39,7 +40,7 @@
       known)))
 
 (defn- target [word key {:keys [domain] :as options}]
-  (if-let [{:keys [host] :as server} (network/parse-server word)]
+  (if-let [{:keys [host] :as server} (servers/parse word)]
     {:host host :key key :ports (ports-of server key options)
      :domain (or domain (when-not (address? host) host))}
     (holder/usage "servers" (text/escape word) " is not HOST[:PORT]")))

@@ -7,7 +7,7 @@
   `:contract` says otherwise, as for SERIAL, CHALLENGE and STATUS, which 7076 answers too.
   `:port` is that of the contract unless given, `:priority` and `:weight` are 0.
 
-  `of-service` and `of-mirrors` give the servers that a verified record and MIRRORS name."
+  `parse` reads where one listens, as people write it; `of-service` and `of-mirrors` give the servers that a verified record and MIRRORS name."
   (:require
    [poz.bytes :as bytes]
    [poz.format.messages :as messages]
@@ -15,6 +15,16 @@
    [poz.wire :as wire]))
 
 (set! *warn-on-reflection* true)
+
+(defn- parse-port [s]
+  (when-let [n (some-> s parse-long)] (when (< 0 (long n) 65536) n)))
+
+(defn parse
+  "\"HOST\", \"HOST:PORT\" or \"[ADDRESS]:PORT\" as `{:host :port}`; nil where it is none."
+  [s]
+  (when-let [[_ bracketed host port] (re-matches #"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@\[\]]+))(?::(\d{1,5}))?" s)]
+    (when (or (nil? port) (parse-port port))
+      (cond-> {:host (or bracketed host)} port (assoc :port (parse-port port))))))
 
 (def ^:private rows
   "Contract → its row of `poz.format.messages/ports`."

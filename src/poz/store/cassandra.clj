@@ -73,7 +73,7 @@
   (let [done (set (map #(% "name") (session/run state {:cql "select name from migration"})))]
     (store/check-migrations! migrations done)
     (doseq [name (remove done migrations)]
-      (run! #(session/execute! state %) (remove str/blank? (str/split (session/resource (str name ".cql")) #";")))
+      (run! #(session/execute! state %) (remove str/blank? (str/split (store/migration (str name ".cql")) #";")))
       (session/run state {:cql "insert into migration (name) values (?)" :values [name]}))))
 
 ;; ## Rows

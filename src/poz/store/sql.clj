@@ -19,7 +19,6 @@
    [poz.store :as store]
    [poz.verify :as verify])
   (:import
-   (clojure.lang RT)
    (java.sql Connection PreparedStatement ResultSet SQLException)
    (java.util ArrayList HashMap)
    (java.util.concurrent BlockingQueue ConcurrentLinkedDeque LinkedBlockingQueue Semaphore TimeUnit)
@@ -105,8 +104,7 @@
 ;; Migrations
 
 (defn- migration-sql ^String [{:keys [blob]} name]
-  (with-open [in (.getResourceAsStream (RT/baseLoader) (str "poz/store/migrations/" name ".sql"))]
-    (str/replace (String. (.readAllBytes in) "UTF-8") #"\bblob\b" blob)))
+  (str/replace (store/migration (str name ".sql")) #"\bblob\b" blob))
 
 (defn- migrate!
   "Takes the steps that the database has not taken yet."

@@ -13,6 +13,7 @@
    [clojure.string :as str]
    [poz.authority.policy :as policy]
    [poz.bytes :as bytes]
+   [poz.client.servers :as servers]
    [poz.codec :as codec]
    [poz.codec.schema :as schema]
    [poz.codec.validate :as validate]
@@ -74,12 +75,6 @@
     (or (nil? port) (and (int? port) (<= 1 (long port) 65535)))
     (or (nil? key) (and (string? key) (re-matches hex-32 key)))))
 
-(defn- upstream
-  "\"HOST[:PORT]\" as an upstream, nil for anything else."
-  [s]
-  (when-let [[_ bracketed host port] (re-matches #"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@\[\]]+))(?::(\d{1,5}))?" s)]
-    (cond-> {:host (or bracketed host)} port (assoc :port (parse-long port)))))
-
 (defn- mirror? [{:keys [hostname port encryption public-key] :as m}]
   (and (map? m) (domain? hostname) (int? port) (<= 1 (long port) 65535) (#{:none :noise-nk} encryption)
     (empty? (dissoc m :hostname :port :encryption :public-key))
@@ -130,7 +125,7 @@
     :role {:doc "authoritative, cache or mirror, see poz.mirror" :default :authoritative
            :check #{:authoritative :cache :mirror} :rule ":authoritative, :cache or :mirror" :read keyword}
     :upstream {:doc "whom a cache or mirror pulls from, HOST[:PORT]" :check upstream?
-               :rule "HOST[:PORT], or a map of :host, :port and :key, 64 hex digits" :read upstream}
+               :rule "HOST[:PORT], or a map of :host, :port and :key, 64 hex digits" :read servers/parse}
     :upstream-key (hash-option "its Noise key; without one it is asked in the open")
     :upstream-hash (hash-option "the original hash of the authority's record: what its domains stand for")
     :records (assoc text :doc "the file that lists the records of a mirror, see poz authority list")

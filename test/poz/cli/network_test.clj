@@ -11,15 +11,6 @@
 
 (def ^:private key-1 (bytes/hex-> (apply str (repeat 32 "01"))))
 
-(deftest servers-as-people-write-them
-  (are [server s] (= server (network/parse-server s))
-    {:host "poz.example"} "poz.example"
-    {:host "poz.example" :port 7074} "poz.example:7074"
-    {:host "192.0.2.1" :port 1} "192.0.2.1:1"
-    {:host "::1" :port 65535} "[::1]:65535"
-    {:host "::1"} "[::1]"
-    nil "", nil ":1", nil "a:0", nil "a:65536", nil "a:b", nil "::1", nil "a b", nil "http://a", nil "a@b", nil "[a"))
-
 (deftest hashes-as-people-write-them
   (is (= key-1 (network/parse-hash (bytes/->hex key-1))))
   (are [s] (nil? (network/parse-hash s)) "" "01" (apply str (repeat 64 "g")) (apply str (repeat 65 "0"))))

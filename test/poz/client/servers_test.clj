@@ -11,6 +11,15 @@
 (def ^:private plain {:host "a.example" :encryption :none})
 (def ^:private noise {:host "a.example" :encryption :noise-nk :public-key (bytes/zeros 32)})
 
+(deftest servers-as-people-write-them
+  (are [server s] (= server (servers/parse s))
+    {:host "poz.example"} "poz.example"
+    {:host "poz.example" :port 7074} "poz.example:7074"
+    {:host "192.0.2.1" :port 1} "192.0.2.1:1"
+    {:host "::1" :port 65535} "[::1]:65535"
+    {:host "::1"} "[::1]"
+    nil "", nil ":1", nil "a:0", nil "a:65536", nil "a:b", nil "::1", nil "a b", nil "http://a", nil "a@b", nil "[a"))
+
 (deftest what-a-request-travels-by
   (are [contract port server type] (= [contract port] ((juxt :contract :port) (servers/prepare server type)))
     :plain 7074 plain :record

@@ -10,7 +10,6 @@
    [poz.bytes :as bytes]
    [poz.error :as error])
   (:import
-   (clojure.lang RT)
    (com.datastax.oss.driver.api.core AllNodesFailedException ConsistencyLevel CqlSession CqlSessionBuilder DefaultConsistencyLevel DriverException DriverTimeoutException NoNodeAvailableException)
    (com.datastax.oss.driver.api.core.config DefaultDriverOption DriverConfigLoader ProgrammaticDriverConfigLoaderBuilder)
    (com.datastax.oss.driver.api.core.cql AsyncResultSet BoundStatement PreparedStatement Row SimpleStatement)
@@ -149,9 +148,3 @@
   [{:keys [^CqlSession session]} ^String cql]
   (try (.execute session (.setTimeout (SimpleStatement/newInstance cql) (Duration/ofSeconds 60)))
        (catch DriverException e (fail! (anomaly session e)))))
-
-(defn resource
-  "The text of a file of `poz/store/migrations`."
-  ^String [name]
-  (with-open [in (.getResourceAsStream (RT/baseLoader) (str "poz/store/migrations/" name))]
-    (String. (.readAllBytes in) "UTF-8")))
