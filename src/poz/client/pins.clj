@@ -149,13 +149,19 @@
         (f)))
     (catch IOException e (unreadable folder e))))
 
+(defn- text
+  "The text of the file `pins.edn`, whole whatever the caller's REPL cuts short."
+  [pins]
+  (binding [*print-length* nil *print-level* nil *print-meta* false *print-readably* true *print-dup* false]
+    (pr-str (assoc pins :version 1))))
+
 (defn- update! [folder f records]
   (locked folder
     (fn []
       (let [before (read-pins folder) pins (if (error/anomaly? before) before (f before))]
         (when-not (error/anomaly? pins)
           (doseq [[hash b] records] (write! folder (str (bytes/->hex hash) ".poz") b))
-          (write! folder "pins.edn" (bytes/utf8 (pr-str (assoc pins :version 1)))))
+          (write! folder "pins.edn" (bytes/utf8 (text pins))))
         pins))))
 
 (defn folder

@@ -53,6 +53,14 @@
       (is (= (memory 2) (pins/memory-of ((:pins (pins/folder (at "pins")))) a)) "opened again")
       (when (cli/posix?) (is (= "rwx------" (cli/mode (at "pins"))))))))
 
+(deftest at-a-repl-that-cuts-short
+  (cli/with-folder
+    (fn [at]
+      (let [names (mapv #(str "n" % "@social.example") (range 5)) {:keys [pins update!]} (pins/folder (at "pins"))]
+        (binding [*print-length* 1 *print-level* 1 *print-meta* true *print-readably* false]
+          (update! (fn [p] (reduce #(pins/noted %1 (saw %2 a 1) 1) p names)) {}))
+        (is (= (set names) (set (keys (:names (pins))))))))))
+
 (deftest many-writers
   (cli/with-folder
     (fn [at]
