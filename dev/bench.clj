@@ -11,6 +11,7 @@
    [bench.mirror :as mirror]
    [bench.net :as net]
    [bench.noise :as noise]
+   [bench.start :as start]
    [bench.store :as store]
    [bench.verify :as verify]
    [clojure.string :as str]))
@@ -27,6 +28,7 @@
    ["mirror" {:doc "copying an authority, beside bare verdicts; a number after it says how many records" :run mirror/run}]
    ["lookup" {:doc "a cold lookup of a user, beside its bare round trips" :run lookup/run}]
    ["store" {:doc "reads and durable writes of each store" :run store/run}]
+   ["start" {:doc "new JVMs: loading poz.api, a first verdict, target/poz verify; beside Clojure alone and minisign" :run start/run}]
    ["growth" {:doc "time and memory against entries, revisions, bytes and connections, with pictures" :run growth/run}]])
 
 (def ^:private help

@@ -31,22 +31,14 @@
    [poz.record :as record]
    [poz.signing :as signing]
    [poz.tap :as tap]
-   [poz.verify :as verify]
-   [poz.view.dump :as dump]
-   [poz.view.text :as text]
-   [poz.view.verdict :as verdict])
+   [poz.verify :as verify])
   (:import
    (java.nio.file Files Path)))
 
 (set! *warn-on-reflection* true)
 
-(defn- later
-  "Calls the function named `sym`, whose namespace is loaded if it is not yet."
-  [sym & args]
-  (apply (requiring-resolve sym) args))
-
 (defn- lines [xs]
-  (nav/shown (text/lines xs) :inspector))
+  (nav/shown ((requiring-resolve 'poz.view.text/lines) xs) :inspector))
 
 (defn file
   "The byte string in the file at `path`. Throws IOException.
@@ -93,13 +85,6 @@
   [record options]
   (nav/verdict (tap/verified! record (verify/verify record options)) record))
 
-(defn- anomaly-lines [{:keys [message] :as anomaly} options]
-  (let [{:keys [width color]} (text/options (select-keys text/option-rows [:width :color]) options)]
-    (concat
-      (text/hang (text/escape (str message " [" (error/code (:poz/error anomaly)) "]")) width 0 2)
-      (when-let [b (:poz/bytes (meta anomaly))] (dump/fault b {:width width :color color}))
-      (some-> (error/fix anomaly) (text/hang width 0 2)))))
-
 (defn why
   "A verdict of `verify` in words, as lines; of an anomaly what is wrong, the bytes that are, and
   what to do. Options: `:steps` (show those that hold too), `:color`, `:width`.
@@ -112,8 +97,8 @@
   ([x options]
    (lines
      (if (error/anomaly? x)
-       (anomaly-lines x options)
-       (verdict/lines "record" (:poz/record (meta x)) x options)))))
+       ((requiring-resolve 'poz.view.verdict/anomaly-lines) x options)
+       ((requiring-resolve 'poz.view.verdict/lines) "record" (:poz/record (meta x)) x options)))))
 
 (defn tree
   "A record as a tree, as lines: its keys, who may change what, what each zone says. Options:
@@ -123,7 +108,7 @@
       ;=> (\"Keys: 10\" \"  0  ed25519       hash 5d16381a34a143f9…\")"
   ([record] (tree record {}))
   ([record options]
-   (lines (later 'poz.view.tree/show record (assoc options :key-hash signing/key-hash)))))
+   (lines ((requiring-resolve 'poz.view.tree/show) record (assoc options :key-hash signing/key-hash)))))
 
 (defn- bytes-of
   "The byte string that `x` is about: one, hex digits, the text form, the path of a file, a
@@ -150,7 +135,7 @@
   ([x] (dump x {}))
   ([x options]
    (if-let [b (bytes-of x)]
-     (lines (dump/dump b options))
+     (lines ((requiring-resolve 'poz.view.dump/dump) b options))
      (throw (IllegalArgumentException. "dump takes a byte string, hex digits, a path, a record, or what parse and verify gave.")))))
 
 (defn show
@@ -165,8 +150,8 @@
   ([x options]
    (cond
      (:master-zone x) (tree x options)
-     (:changes x) (lines (later 'poz.view.diff/lines "before" "after" x options))
-     (:powers x) (lines (later 'poz.view.simulate/lines "record" (:poz/record (meta x)) x options))
+     (:changes x) (lines ((requiring-resolve 'poz.view.diff/lines) "before" "after" x options))
+     (:powers x) (lines ((requiring-resolve 'poz.view.simulate/lines) "record" (:poz/record (meta x)) x options))
      (or (error/anomaly? x) (:outcome x)) (why x options)
      :else (dump x options))))
 
@@ -179,7 +164,7 @@
       ;=> (:public-key-map :master-zone)"
   ([] (map :key format/sections))
   ([section]
-   (if-let [found (later 'poz.codec.table/doc-lines format/format section)]
+   (if-let [found ((requiring-resolve 'poz.codec.table/doc-lines) format/format section)]
      (lines found)
      (throw (IllegalArgumentException. (str "There is no section " section ". There are " (str/join " " (doc)) "."))))))
 
@@ -190,7 +175,7 @@
       (take 2 (schema :master-content))
       ;=> (:map {:closed true})"
   [type]
-  (later 'poz.record.schema/schema type))
+  ((requiring-resolve 'poz.record.schema/schema) type))
 
 (defn explain
   "Everything that is wrong with `value` by `schema`: `[{:path :message :value}]`, or nil if it can
@@ -201,7 +186,7 @@
       (explain (schema :share) 100)
       ;=> nil"
   [schema value]
-  (later 'poz.codec.validate/explain schema value))
+  ((requiring-resolve 'poz.codec.validate/explain) schema value))
 
 (defn public-view
   "What of a record may be published: no private section, no key that nothing cites.
@@ -228,7 +213,7 @@
         (:outcome (update (r \"recovery-1\") (r \"recovery-2\") {:now 1793491200000})))
       ;=> :accepted"
   [held record options]
-  (later 'poz.update/apply-update held record options))
+  ((requiring-resolve 'poz.update/apply-update) held record options))
 
 (defn diff
   "What changed from record `a` to record `b`: `{:same :changes [{:change :path :message …}]}`.
@@ -237,7 +222,7 @@
         (:message (first (:changes (diff (r \"recovery-1\") (r \"recovery-2\"))))))
       ;=> \"revision 2, 2026-01-01T01:00:00Z, signed by keys 1, 2, 3: new\""
   [a b]
-  (later 'poz.diff/diff a b))
+  ((requiring-resolve 'poz.diff/diff) a b))
 
 (defn simulate
   "Who can change the master zone, grant and deny in each zone, and what each loss or theft
@@ -248,7 +233,7 @@
         (:controls-all thief))
       ;=> true"
   ([record] (simulate record {}))
-  ([record options] (vary-meta (later 'poz.simulate/simulate record options) assoc :poz/record record)))
+  ([record options] (vary-meta ((requiring-resolve 'poz.simulate/simulate) record options) assoc :poz/record record)))
 
 (defn query
   "The verified answer of servers to `question`, or an anomaly: see `poz.client/query`, whose
@@ -258,7 +243,7 @@
                     {:now 1793491200000 :servers [{:host \"127.0.0.1\" :port 1 :encryption :none}]}))
       ;=> :net/unreachable"
   [question options]
-  (tap/queried! question (later 'poz.client/query question options)))
+  (tap/queried! question ((requiring-resolve 'poz.client/query) question options)))
 
 (defn anomaly?
   "True if `x` is a failure.

@@ -13,13 +13,12 @@
   and for bytes that are no record `{:outcome :malformed :error anomaly}`. Identity entries
   carry a `:status` of their own, which never changes the outcome. Judgements keep every
   step (`poz.rules`), so a verdict explains itself: `steps` lists them all. What is only for
-  people, sentences and warnings, is put together when it is first read.
+  people, sentences and warnings, is put together when it is first read (and `poz.lint` loaded).
 
   Nothing here reads a clock or fetches anything: `:now` and `:providers` are arguments."
   (:require
    [poz.error :as error]
    [poz.identity :as identity]
-   [poz.lint :as lint]
    [poz.master.chain :as chain]
    [poz.record :as record]
    [poz.rules :as rules]
@@ -107,7 +106,7 @@
                    :problems (problems outcome assessed)
                    :chain chain
                    :zones (judge-entries zones record (assessed-providers providers now))}]
-      (assoc verdict :warnings (lazy-seq (lint/warnings record verdict now))))))
+      (assoc verdict :warnings (lazy-seq ((requiring-resolve 'poz.lint/warnings) record verdict now))))))
 
 (defn verify-bytes
   "The verdict on the file in the byte string `b`, binary or text. Options as for

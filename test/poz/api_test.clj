@@ -33,7 +33,8 @@
 (deftest it-loads-without-server-dns-or-sql
   (let [{:keys [namespaces classes]} (fresh/loaded '(require 'poz.api))]
     (is (contains? namespaces 'poz.verify))
-    (is (not-any? namespaces '[poz.simulate poz.diff poz.update poz.codec.table poz.codec.schema]))
+    (is (not-any? namespaces '[poz.simulate poz.diff poz.update poz.lint poz.nav.walk poz.codec.table poz.codec.schema poz.codec.spans
+                               poz.view.text poz.view.dump poz.view.verdict]))
     (is (= [] (filter fresh/network? (concat namespaces classes))))))
 
 (def ^:private path "test/vectors/records/holder-file.poz")

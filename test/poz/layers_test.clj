@@ -24,7 +24,7 @@
    ["store" '[poz.store poz.store.*]]
    ["net" '[poz.wire poz.wire.* poz.pow poz.authority poz.authority.* poz.net poz.net.* poz.client poz.client.*
             poz.mirror poz.mirror.* poz.discover poz.discover.* poz.kit poz.kit.*]]
-   ["app" '[poz.system poz.system.* poz.launch poz.main poz.cli.* poz.view.* poz.nav poz.tap poz.explore poz.ring poz.api poz.kit.program]]])
+   ["app" '[poz.system poz.system.* poz.launch poz.main poz.cli.* poz.view.* poz.nav poz.nav.* poz.tap poz.explore poz.ring poz.api poz.kit.program]]])
 
 (def ^:private may-touch
   "What a namespace needs to have effects, and the namespaces (or files of data) that may."
@@ -96,6 +96,26 @@
           required requires :when (str/starts-with? (str required) "poz.")]
     (is (layer-of required) (str ns " requires " required ", which has no layer"))
     (is (<= (or (layer-of required) 0) (or (layer-of ns) 0)) (str ns " requires " required))))
+
+(defn- loaded-late
+  "The names of vars that `(requiring-resolve 'name)` among `forms` loads when it runs."
+  [forms]
+  (for [form (tree-seq coll? seq forms)
+        :when (and (seq? form) (= 'requiring-resolve (first form)))
+        :let [[quoted sym] (when (seq? (second form)) (second form))]
+        :when (= 'quote quoted)]
+    sym))
+
+(defn- defines? [{:keys [forms]} name]
+  (boolean (some #(and (contains? '#{def defn} (first %)) (= name (second %))) forms)))
+
+(deftest what-is-loaded-late-is-there
+  (is (= '[poz.a/b] (loaded-late '[(defn f [x] ((requiring-resolve 'poz.a/b) (requiring-resolve x)))])))
+  (let [by-ns (into {} (map (juxt :ns identity)) @sources)]
+    (doseq [{:keys [ns forms]} @sources, late (loaded-late forms)
+            :let [there (by-ns (symbol (namespace late)))]]
+      (is (and there (defines? there (symbol (name late)))) (str ns " loads " late))
+      (is (<= (or (layer-of (:ns there)) 0) (layer-of ns)) (str ns " loads " late)))))
 
 (deftest nobody-requires-in-a-circle
   (let [graph (into {} (map (juxt :ns :requires)) @sources)]

@@ -8,11 +8,6 @@
 
 (set! *warn-on-reflection* true)
 
-(defn- later
-  "A function of a parsed command that calls the var `symbol`, loaded then."
-  [symbol]
-  (fn [parsed] ((requiring-resolve symbol) parsed)))
-
 (defn- natural [s] (let [n (parse-long s)] (when (and n (<= 0 n)) n)))
 (defn- positive [s] (let [n (parse-long s)] (when (and n (pos? n)) n)))
 
@@ -27,7 +22,7 @@
    {:name "codes" :doc "problem codes must agree too, not only the status"}])
 
 (def ^:private fuzz
-  {:name "fuzz" :args "TARGET" :arity [1 1] :group "Other implementations" :run (later 'poz.cli.fuzz/run)
+  {:name "fuzz" :args "TARGET" :arity [1 1] :group "Other implementations" :run #((requiring-resolve 'poz.cli.fuzz/run) %)
    :summary "look for inputs on which a reader or verifier is wrong"
    :doc (str "Makes records, damages them, and asks whether they hold. Without --program our own answers are held against "
           "themselves, with it the program's against ours. The conformance vectors come first. What is found is made small and told; with --out a "
@@ -46,18 +41,18 @@
               "poz fuzz decode --program ./mine --protocol file --cases 1000"]})
 
 (def ^:private conformance
-  [{:name "conformance run" :args "[DIR]" :arity [0 1] :group "Other implementations" :run (later 'poz.cli.conformance/run)
+  [{:name "conformance run" :args "[DIR]" :arity [0 1] :group "Other implementations" :run #((requiring-resolve 'poz.cli.conformance/run) %)
     :summary "put the conformance vectors to a program"
     :doc (str "Asks a program about every conformance vector, those exported to DIR or our own, and tells which it answered as POZ v0 requires. "
            "Without --program it asks ourselves. A question that the program does not support counts neither way. Exit code 0: all passed, 1: one failed.")
     :options program-options
     :examples ["poz conformance run --program ./mine" "poz conformance run --program ./mine --codes vectors"]}
-   {:name "conformance export" :args "DIR" :arity [1 1] :group "Other implementations" :run (later 'poz.cli.conformance/export)
+   {:name "conformance export" :args "DIR" :arity [1 1] :group "Other implementations" :run #((requiring-resolve 'poz.cli.conformance/export) %)
     :summary "write the conformance vectors to a folder"
     :doc (str "Writes every conformance vector to DIR: vectors.json, the files, and a README.md for implementers. Always the same bytes.")
     :options [support/force-option]
     :examples ["poz conformance export vectors"]}
-   {:name "conformance answer" :arity [0 0] :group "Other implementations" :run (later 'poz.cli.conformance/answer)
+   {:name "conformance answer" :arity [0 0] :group "Other implementations" :run #((requiring-resolve 'poz.cli.conformance/answer) %)
     :summary "answer questions of the line protocol"
     :doc "Reads questions from standard input, a line each, and writes our answer to each as a line of JSON, until the input ends: what other implementers can hold theirs against."
     :examples ["poz conformance answer"]}])

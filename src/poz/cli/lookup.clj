@@ -22,11 +22,6 @@
 
 (set! *warn-on-reflection* true)
 
-(defn- the
-  "The value of the var that is named, whose namespace is loaded now."
-  [symbol]
-  @(requiring-resolve symbol))
-
 ;; ## Options
 
 (defn- one-of [known]
@@ -55,7 +50,7 @@
 (defn- files
   "The `:anchors` and `:trust` that the options name, or an anomaly."
   [{:keys [dnssec trust-anchor ca]} env]
-  (let [anchors (cond trust-anchor (text-of trust-anchor env) dnssec (the 'poz.discover.dns/root-anchors))
+  (let [anchors (cond trust-anchor (text-of trust-anchor env) dnssec @(requiring-resolve 'poz.discover.dns/root-anchors))
         trust (when ca (support/read-bytes ca env))]
     (or (support/first-anomaly [anchors trust])
       (cond-> {} anchors (assoc :anchors anchors) trust (assoc :trust trust)))))
@@ -64,7 +59,7 @@
   "What asks the sources, or the anomaly of files that are not what they should be."
   [{:keys [resolver well-known allow-private timeout]} files]
   (try
-    ((the 'poz.discover/edge)
+    ((requiring-resolve 'poz.discover/edge)
      (cond-> files
        resolver (assoc :resolver resolver)
        well-known (assoc :well-known well-known)
@@ -118,7 +113,7 @@
 (defn- discover [{[domain] :args :keys [options env]}]
   (holder/attempt-> (source-options options env)
     (fn [asking]
-      (or-explained ((the 'poz.discover/discover) domain
+      (or-explained ((requiring-resolve 'poz.discover/discover) domain
                      (cond-> asking (:timeout options) (assoc :deadline-ms (* 1000 (long (:timeout options))))))
         discovered))))
 
@@ -134,7 +129,7 @@
   record that discovery names, the hosts that DNS names for it first; or an anomaly."
   [domain options env]
   (holder/attempt-> (source-options options env)
-    #(or-explained ((the 'poz.discover/discover) domain %) identity)
+    #(or-explained ((requiring-resolve 'poz.discover/discover) domain %) identity)
     (fn [{:keys [hash submit-servers] :as report}]
       (holder/attempt-> (network/learnt-servers (submit-candidates report) hash :poz-submit options env)
         (fn [found]
@@ -198,7 +193,7 @@
     (holder/usage "lookup" "--offline takes --pins, or XDG_DATA_HOME or HOME")
     (holder/attempt-> (lookup-options options env)
       (fn [asking]
-        (or-explained ((the 'poz.client.lookup/lookup) name asking)
+        (or-explained ((requiring-resolve 'poz.client.lookup/lookup) name asking)
           #(answered % options env))))))
 
 (def commands

@@ -13,13 +13,8 @@
 
 (set! *warn-on-reflection* true)
 
-(defn- late
-  "The var `sym`, its namespace loaded now if need be."
-  [sym]
-  (requiring-resolve sym))
-
 (defn- assets []
-  (update-vals @(late 'poz.view.page/asset-names) #(files/resource (str "poz/page/" %))))
+  (update-vals @(requiring-resolve 'poz.view.page/asset-names) #(files/resource (str "poz/page/" %))))
 
 (defn- base-name [file]
   (peek (str/split file #"[/\\]")))
@@ -27,7 +22,7 @@
 (defn- facts [file with options env]
   (let [all (mapv #(support/read-bytes % env) (cons file with))]
     (or (support/first-anomaly all)
-      ((late 'poz.view.page/facts) (first all) (rest all) (support/now options env)))))
+      ((requiring-resolve 'poz.view.page/facts) (first all) (rest all) (support/now options env)))))
 
 (defn- write [out text {:keys [force]} env]
   (support/write-result out (bytes/utf8 text) env {:force force}
@@ -37,17 +32,20 @@
 
 (defn- page [file {:keys [out with] :as options} env]
   (holder/attempt-> (facts file with options env)
-    #(write out ((late 'poz.view.page/page) (base-name file) % {:assets (assets)}) options env)))
+    #(write out ((requiring-resolve 'poz.view.page/page) (base-name file) % {:assets (assets)}) options env)))
 
 (defn- picture [file {:keys [out with] :as options} env]
   (holder/attempt-> (facts file with options env)
     (fn [found]
-      (holder/attempt-> ((late 'poz.view.page/picture) found (assets))
+      (holder/attempt-> ((requiring-resolve 'poz.view.page/picture) found (assets))
         #(write out % options env)))))
 
 (defn- layout [section {:keys [out] :as options} env]
-  (if-let [figure ((late 'poz.view.svg.layout/figure) format/format (keyword section))]
-    (write out ((late 'poz.view.svg/document) ((late 'poz.view.svg/below) (:title figure) 0 16 [figure]) (:figure (assets)))
+  (if-let [figure ((requiring-resolve 'poz.view.svg.layout/figure) format/format (keyword section))]
+    (write out
+      ((requiring-resolve 'poz.view.svg/document)
+       ((requiring-resolve 'poz.view.svg/below) (:title figure) 0 16 [figure])
+       (:figure (assets)))
       options env)
     (holder/usage "view" "there is no section " section ", there are: "
       (str/join " " (map (comp name :key) format/sections)))))
@@ -73,14 +71,14 @@
   (try
     (tell! running json env)
     (until-told)
-    (finally ((late 'poz.explore/stop) running)))
+    (finally ((requiring-resolve 'poz.explore/stop) running)))
   {:exit 0 :err ["stopped"] :json [{:event "stopped"}]})
 
 (defn- explore [{names :args {:keys [port] :as options} :options {:keys [random] :as env} :env}]
   (let [contents (mapv #(support/read-bytes % env) names)]
     (or (support/first-anomaly contents)
       (holder/attempt->
-        ((late 'poz.explore/start)
+        ((requiring-resolve 'poz.explore/start)
          {:port port :token (bytes/->hex (random 16)) :assets (assets) :now #(support/now options env)
           :files (mapv (fn [n b] {:name (base-name n) :bytes b}) names contents)})
         #(until-stopped % options env)))))

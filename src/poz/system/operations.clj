@@ -16,11 +16,6 @@
 (defn- on? [port]
   (not (contains? #{nil :off} port)))
 
-(defn- the
-  "The value of the var that is named, whose namespace is loaded now."
-  [symbol]
-  @(requiring-resolve symbol))
-
 (defn uncaught!
   "Hands the Throwable `t` to the thread's own handler."
   [t]
@@ -34,7 +29,7 @@
   [{:keys [metrics-port on-event on-error log-level now]}]
   (let [teller (events/teller {:on-event on-event :level log-level :now now :failed uncaught!})]
     {:teller teller
-     :meters (when (on? metrics-port) ((the 'poz.system.metrics/meters)))
+     :meters (when (on? metrics-port) ((requiring-resolve 'poz.system.metrics/meters)))
      :on-error (cond
                  on-error (fn [t] (events/defect! teller t) (on-error t))
                  on-event #(events/defect! teller %)
@@ -79,7 +74,7 @@
       (state/record #(get (store/fetch store [%]) %) hash))))
 
 (defn- listen! [{:keys [teller opened on-error]} name host port handler]
-  (let [server ((the 'poz.system.http/start) {:host host :port port :handler handler :on-error on-error})]
+  (let [server ((requiring-resolve 'poz.system.http/start) {:host host :port port :handler handler :on-error on-error})]
     (swap! opened assoc name server)
     (events/tell! teller :server/listening {:name name :host host :port (:port server)})))
 
@@ -89,11 +84,11 @@
   (update (mirror) :failures #(reduce + (vals %))))
 
 (defn- open-metrics! [{:keys [meters] :as watch} {:keys [config hash mirror] :as system} store open]
-  ((the 'poz.system.metrics/describe!) meters
+  ((requiring-resolve 'poz.system.metrics/describe!) meters
    (cond-> (assoc (select-keys system [:load :counters]) :open open)
      mirror (assoc :mirror-status #(mirror-status mirror))))
   (listen! watch :metrics (:metrics-host config) (:metrics-port config)
-    ((the 'poz.system.metrics/handler) meters #(ready? watch store hash))))
+    ((requiring-resolve 'poz.system.metrics/handler) meters #(ready? watch store hash))))
 
 (defn open!
   "`system`, which serves out of `store`, with its `:ports` over HTTP too. `open` is contract → a

@@ -86,13 +86,21 @@
     (mapcat (fn [z] (when-let [judged (zones z)] (zone-lines options record z judged))) zone/names)
     (mapcat #(warning-lines options %) warnings)))
 
-(defn- malformed-lines
-  "The error in a sentence, and the place of the fault where the bytes are at hand."
-  [{:keys [width color]} {:keys [message] :poz/keys [error] :as anomaly}]
+(defn- fault-lines
+  "The error in a sentence, from `indent` columns in, then `hanging`, and the place of the fault
+  where the bytes are at hand."
+  [{:keys [width color]} indent hanging {:keys [message] :poz/keys [error] :as anomaly}]
   (concat
-    (text/hang (text/escape (str message " [" (error/code error) "]")) width 2 2)
+    (text/hang (text/escape (str message " [" (error/code error) "]")) width indent hanging)
     (when-let [b (:poz/bytes (meta anomaly))]
       (dump/fault b {:width width :color color}))))
+
+(defn anomaly-lines
+  "The lines that tell an `anomaly`: what is wrong, where, and what to do. Options: `:color`, `:width`."
+  [anomaly given]
+  (let [options (text/options (select-keys option-rows [:width :color]) given)]
+    (concat (fault-lines options 0 2 anomaly)
+      (some-> (error/fix anomaly) (text/hang (:width options) 0 2)))))
 
 (defn lines
   "The lines that tell the `verdict` on `record` (or on the anomaly that decoding gave),
@@ -102,5 +110,5 @@
    (let [options (text/options option-rows given)]
      (cons (str (text/escape title) ": " (word options (:outcome verdict)))
        (if-let [anomaly (:error verdict)]
-         (malformed-lines options anomaly)
+         (fault-lines options 2 2 anomaly)
          (body-lines options record verdict))))))

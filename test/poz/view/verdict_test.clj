@@ -43,6 +43,17 @@
     (is (str/includes? (str/join " " shown) "[format/version]"))
     (is (str/includes? (str/join " " (map str/trim shown)) "at offset 3"))))
 
+(deftest anomalies-say-where-and-what-to-do
+  (let [broken (bytes/hex-> "504f5a0100000000")
+        shown (verdict/anomaly-lines (record/parse broken) {})]
+    (is (str/includes? (str/join " " shown) "[format/version]"))
+    (is (some #(str/includes? % "^^") shown))
+    (is (= (error/fix (record/parse broken)) (last shown))))
+  (testing "one without bytes has no place"
+    (is (= ["a defect [fault/internal]" (error/fix :fault/internal)]
+          (verdict/anomaly-lines (error/anomaly :fault/internal {:message "a defect"}) {})))
+    (is (thrown? IllegalArgumentException (verdict/anomaly-lines (error/anomaly :fault/internal) {:steps true})))))
+
 (deftest steps-are-shown-when-asked-for
   (let [r (v/record-named "recovery-2")
         all (lines r [] {:steps true})]
