@@ -7,7 +7,10 @@
    [clojure.string :as str]
    [poz.bytes :as bytes]
    [poz.crypto :as crypto]
-   [poz.crypto.sha3 :as sha3]))
+   [poz.crypto.sha3 :as sha3])
+  (:import
+   (java.security PublicKey Signature)
+   (org.conscrypt Conscrypt OpenSslEdDsaPublicKey)))
 
 (set! *warn-on-reflection* true)
 
@@ -46,7 +49,20 @@
      ["ChaCha20-Poly1305 seal 1 KiB" #(crypto/seal secret nonce message kib)]
      ["ChaCha20-Poly1305 open 1 KiB" #(crypto/open secret nonce message sealed)]]))
 
-;; libsodium
+;; Without anything of ours: no key is checked, by either
+
+(defn- conscrypt-rows
+  "Conscrypt called bare, with a key that is at hand and with one made for each call."
+  []
+  (let [key (bytes/->array (crypto/public-key :ed25519 secret))
+        signature (bytes/->array (crypto/sign :ed25519 secret message))
+        message (bytes/->array message)
+        jca (Conscrypt/newProvider)
+        kept (OpenSslEdDsaPublicKey. key)
+        verify (fn [^PublicKey key]
+                 (.verify (doto (Signature/getInstance "EdDSA" jca) (.initVerify key) (.update message)) signature))]
+    [["Ed25519 verify, Conscrypt called bare" #(verify kept)]
+     ["the same, and its key made" #(verify (OpenSslEdDsaPublicKey. key))]]))
 
 (defn- libsodium
   "`[version rate]`: how many Ed25519 signatures a second libsodium verifies, in C."
@@ -59,11 +75,13 @@
       (finally (process/delete! folder)))))
 
 (defn run
-  "Prints calls per second and µs per call, on this thread. Takes about half a minute. Needs gcc
-  and the Debian package libsodium-dev."
+  "Prints calls per second and µs per call, on this thread, with each provider that loads:
+  Amazon's too with the alias `:accp`. Takes about half a minute. Needs gcc and the Debian
+  package libsodium-dev."
   []
   (let [[version rate] (libsodium)]
     (println (format "%-44s %12.0f /s %10.2f µs" (str "Ed25519 verify, libsodium " version " in C") rate (/ 1e6 rate))))
+  (when-not (crypto/provider-problem :conscrypt) (harness/print-rates (conscrypt-rows)))
   (println "SHA3-256")
   (harness/print-rates
     (for [b [message kib] [name f] [["Bouncy Castle" sha3/by-bouncy-castle] ["JDK" sha3/by-jdk]]]

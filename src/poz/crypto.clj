@@ -15,11 +15,13 @@
   else made is judged: `verify`, `key-usable?` and `open` never throw because of it.
 
   A *provider* computes. `:conscrypt` is fast and native, `:bouncy-castle` works
-  everywhere; they give the same answer to everything. The first that loads is used,
-  unless the system property `poz.crypto.provider` or `with-provider` names one. Nothing
-  here adds to the JVM's own list of providers, or knows sections, contexts or records."
+  everywhere, `:accp` verifies faster still where it was put on the class path; they give
+  the same answer to everything. The first that loads is used, the fastest first, unless
+  the system property `poz.crypto.provider` or `with-provider` names one. Nothing here
+  adds to the JVM's own list of providers, or knows sections, contexts or records."
   (:require
    [poz.bytes :as bytes]
+   [poz.crypto.accp :as accp]
    [poz.crypto.bouncy-castle :as bouncy-castle]
    [poz.crypto.conscrypt :as conscrypt]
    [poz.crypto.ed25519 :as ed25519]
@@ -60,7 +62,8 @@
 
 (def ^:private known
   "Provider names, best first, and what loading each has given, once."
-  (array-map :conscrypt (delay (load-provider conscrypt/provider))
+  (array-map :accp (delay (load-provider accp/provider))
+             :conscrypt (delay (load-provider conscrypt/provider))
              :bouncy-castle (delay (load-provider bouncy-castle/provider))))
 
 (defn provider-problem

@@ -23,7 +23,7 @@
   [entry]
   (signing/statement :identity-entry (dissoc entry :authority-signatures) []
     nil
-    (some-> (source/of entry) (source/between :identity-type :user-poz-hash))))
+    (when-let [source (source/of entry)] [(source/between source :identity-type :user-poz-hash)])))
 
 (defn- record-finding [{:keys [entry original-master-hash]}]
   (if (= original-master-hash (:user-poz-hash entry))

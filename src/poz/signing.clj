@@ -87,19 +87,19 @@
   "All that is derived from a statement: `kind` is a key of `poz.format/statements`,
   `value` its content, `hashes` the key hashes of the map that its indexes mean.
 
-  Gives `:context`, `:content` (bytes), `:cites` (indexes), `:bindings` (bytes), `:hash`,
-  which is H(content, bindings), and the `:message` to sign; with the byte string `tail`
-  also `:whole-hash`, H(content, bindings, tail), which is nil else. `arrived` are the bytes of
-  the content, where they are at hand (`poz.codec.source`); else it is encoded."
+  Gives `:context`, `:content` (the byte strings that make it up), `:cites` (indexes),
+  `:bindings` (bytes), `:hash`, which is H(content, bindings), and the `:message` to sign;
+  with the byte string `tail` also `:whole-hash`, H(content, bindings, tail), which is nil
+  else. `arrived` is the content, where it is at hand (`poz.codec.source`); else it is encoded."
   ([kind value hashes] (statement kind value hashes nil nil))
   ([kind value hashes tail arrived]
    (let [{:keys [context separated codec gather]} (statements kind)
-         content (or arrived (codec/encode codec value))
          cited (gathered gather value)
+         content (or arrived [(codec/encode codec value)])
          bound (bindings hashes cited)
          [hash whole] (if tail
-                        (crypto/sha3-256-twice [content bound] tail)
-                        [(crypto/sha3-256 content bound)])]
+                        (crypto/sha3-256-twice (conj content bound) tail)
+                        [(apply crypto/sha3-256 (conj content bound))])]
      {:context context :content content :cites cited :bindings bound
       :hash hash :whole-hash whole :message (bytes/concat separated hash)})))
 

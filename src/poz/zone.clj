@@ -68,15 +68,14 @@
     (codec/encode deny-digest (dissoc deny :signatures))))
 
 (defn- arrived-content
-  "The bytes of the content of a grant or deny as they arrived, or nil: `part` from its serial
+  "What makes up the content of a grant or deny, as it arrived, or nil: `part` from its serial
   to the field `last`, after the hash of the record, the authority and `more`."
   [{:keys [master-zone]} {:keys [authority]} part last more]
   (let [of-authority (source/of authority) of-part (source/of part)]
     (when (and of-authority of-part)
-      (bytes/join
-        (-> [(:original-master-hash master-zone) (source/between of-authority :master-zone-hash :keys)]
-          (into more)
-          (conj (source/between of-part :serial last)))))))
+      (-> [(:original-master-hash master-zone) (source/between of-authority :master-zone-hash :keys)]
+        (into more)
+        (conj (source/between of-part :serial last))))))
 
 (defn grant-statement
   "The grant of a zone as a statement; its `:hash` is the *grant hash*, its `:whole-hash` the

@@ -30,7 +30,7 @@
         response (response-of login signatures)
         statement (auth/statement response)
         seeds (v/seeds (first (filter #(= "records/all-zones.poz" (:file %)) (v/records))))]
-    (is (= content (bytes/->hex (:content statement))))
+    (is (= content (bytes/->hex (bytes/join (:content statement)))))
     (is (= message (bytes/->hex (:message statement))))
     (is (= response
            (reduce #(auth/sign %1 record %2 (seeds %2))

@@ -242,7 +242,7 @@
 (defn- problem-lines
   "A line for each provider that does not load on this platform."
   []
-  (for [provider [:conscrypt :bouncy-castle]
+  (for [provider [:accp :conscrypt :bouncy-castle]
         :let [problem (crypto/provider-problem provider)]
         :when problem]
     (str (name provider) " does not load here and is not counted: " problem)))

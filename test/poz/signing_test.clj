@@ -53,8 +53,8 @@
 (defn- shown [{:keys [context content cites hash message]} theirs]
   (cond-> {:context context :cites cites :content_hash (bytes/->hex hash) :message (bytes/->hex message)}
     (:content theirs) (assoc :content (if (str/ends-with? (:content theirs) " bytes")
-                                        (str (count content) " bytes")
-                                        (bytes/->hex content)))))
+                                        (str (count (bytes/join content)) " bytes")
+                                        (bytes/->hex (bytes/join content))))))
 
 (deftest every-statement-of-every-record
   (doseq [{:keys [file hashes]} (v/records)
@@ -69,7 +69,7 @@
     (is (= (:keys hashes) (map (comp bytes/->hex signing/key-hash) (:public-key-map (v/file-record file)))) file)))
 
 (deftest messages-of-the-primitives
-  (let [ours (into {} (map (juxt (juxt :context #(count (:content %))) identity)) (map second (statements (v/record-named "all-zones"))))]
+  (let [ours (into {} (map (juxt (juxt :context #(count (bytes/join (:content %)))) identity)) (map second (statements (v/record-named "all-zones"))))]
     (doseq [{:keys [context content_bytes content_hash cites bindings message]} (:all (:messages @primitives))
             :let [s (ours [context content_bytes])]]
       (testing context
@@ -83,7 +83,7 @@
   (let [{:keys [record login content message]} (:login @primitives)
         s (signing/statement :login (vectors/->value :login-content login)
             (signing/key-hashes (:public-key-map (v/file-record record))))]
-    (is (= [content message] (map bytes/->hex [(:content s) (:message s)])))))
+    (is (= [content message] (map bytes/->hex [(bytes/join (:content s)) (:message s)])))))
 
 ;; Contexts
 

@@ -128,7 +128,7 @@
         request (:payload (request-of (first (filter #(= "SUBMIT_REQUEST" (:type_name %)) (:requests @vector-file)))))
         [authority user] (map bytes/hex-> [authority_hash original_master_hash])
         statement (issue/request-statement request user authority)]
-    (is (= content (bytes/->hex (:content statement))))
+    (is (= content (bytes/->hex (bytes/join (:content statement)))))
     (is (= message (bytes/->hex (:message statement))))
     (is (= (vectors/->value :foreign-signatures signatures) (:signatures request)))
     (is (= :valid (:outcome (issue/check-request request authority (:timestamp request)))))))

@@ -13,8 +13,10 @@
        :chacha20-poly1305 {:seal :open}
        :argon2id f, :hmac-sha3-256 f}
 
-  `:parse` makes of a public key's bytes what `:equation?` and `:verify` take. `:x25519` may
-  have `:generate`, a new pair of the provider's own making, faster than of a given secret.
+  `:parse` makes of a public key's bytes, of any length, what `:equation?` and `:verify` take,
+  or nil where nothing verifies under that key: for Ed25519 it breaks rule 1 of
+  poz.crypto.ed25519. Slow: keep the result. `:x25519` may have `:generate`, a new pair of
+  the provider's own making, faster than of a given secret.
   The low-level classes are used, not Bouncy Castle's JCA provider, which is half as
   fast; nothing is added to the JVM's list of providers."
   (:require

@@ -3,15 +3,16 @@
   Castle's map with what BoringSSL does faster put over it, that is signing and
   verifying with Ed25519, X25519 agreement and new keys, verifying ML-DSA-65, ChaCha20-Poly1305.
 
-  What stays Bouncy Castle's: public keys from given secrets, the check of an Ed25519 key,
-  Argon2id, HMAC, and signing with ML-DSA-65, where BoringSSL is always randomised.
+  What stays Bouncy Castle's: public keys from given secrets, Argon2id, HMAC, and signing
+  with ML-DSA-65, where BoringSSL is always randomised.
 
   The JCA objects are fetched from one `Provider` instance, which is never added to the
   JVM's list of providers. Fetching one per call costs nothing that can be measured;
   parsing a key does, so callers keep what `:parse` gives."
   (:require
    [poz.bytes :as bytes]
-   [poz.crypto.bouncy-castle :as bouncy-castle])
+   [poz.crypto.bouncy-castle :as bouncy-castle]
+   [poz.crypto.ed25519 :as ed25519])
   (:import
    (java.security InvalidKeyException Key KeyPairGenerator PrivateKey Provider PublicKey Signature)
    (javax.crypto BadPaddingException Cipher KeyAgreement)
@@ -21,40 +22,14 @@
 
 (set! *warn-on-reflection* true)
 
-(defn- verify-with
-  "Whether `signature`, of any length, is `key`'s over `message`, by the JCA name `algorithm`."
+(defn verify-with
+  "Whether `signature`, of any length, is `key`'s over `message`, by the algorithm that the
+  provider `jca` has under the name `algorithm`."
   [^String algorithm ^Provider jca ^PublicKey key ^Bytes message ^Bytes signature]
   (let [verifier (Signature/getInstance algorithm jca)]
     (.initVerify verifier key)
     (.update verifier ^bytes (.-array message) (.-offset message) (.-length message))
     (.verify verifier ^bytes (.-array signature) (.-offset signature) (.-length signature))))
-
-;; Ed25519. BoringSSL computes [S]B - [k]A, encodes it and compares the 32 bytes with
-;; R: no cofactor, and an R that is not canonical never matches.
-
-(defn- ed25519-private-key ^PrivateKey [seed]
-  (OpenSslEdDsaPrivateKey. (bytes/->array seed)))
-
-(defn- ed25519-sign [^Provider jca seed ^Bytes message]
-  (let [signer (doto (Signature/getInstance "EdDSA" jca)
-                 (.initSign (ed25519-private-key seed))
-                 (.update ^bytes (.-array message) (.-offset message) (.-length message)))]
-    (bytes/wrap (.sign signer))))
-
-(defn- ed25519 [jca]
-  {:sign #(ed25519-sign jca %1 %2)
-   :parse #(OpenSslEdDsaPublicKey. (bytes/->array %))
-   :equation? #(verify-with "EdDSA" jca %1 %2 %3)})
-
-;; ML-DSA-65
-
-(defn- ml-dsa-parse [key]
-  (when (= (.publicKeySize MlDsaAlgorithm/ML_DSA_65) (count key))
-    (OpenSslMlDsaPublicKey. (bytes/->array key) MlDsaAlgorithm/ML_DSA_65)))
-
-(defn- ml-dsa-65 [jca]
-  {:parse ml-dsa-parse
-   :verify #(verify-with "ML-DSA-65" jca %1 %2 %3)})
 
 ;; X25519. The one reason for which BoringSSL refuses keys of 32 bytes is that the
 ;; agreement gives the all-zero secret.
@@ -72,6 +47,37 @@
   (let [pair (.generateKeyPair (KeyPairGenerator/getInstance "XDH" jca))]
     {:secret (bytes/wrap (.getU ^OpenSSLX25519PrivateKey (.getPrivate pair)))
      :public-key (bytes/wrap (.getU ^OpenSSLX25519PublicKey (.getPublic pair)))}))
+
+;; Ed25519. BoringSSL computes [S]B - [k]A, encodes it and compares the 32 bytes with
+;; R: no cofactor, and an R that is not canonical never matches.
+
+(defn- ed25519-private-key ^PrivateKey [seed]
+  (OpenSslEdDsaPrivateKey. (bytes/->array seed)))
+
+(defn- ed25519-sign [^Provider jca seed ^Bytes message]
+  (let [signer (doto (Signature/getInstance "EdDSA" jca)
+                 (.initSign (ed25519-private-key seed))
+                 (.update ^bytes (.-array message) (.-offset message) (.-length message)))]
+    (bytes/wrap (.sign signer))))
+
+(defn- ed25519-parse [jca key]
+  (when (ed25519/prime-order? #(x25519-agree jca %1 %2) key)
+    (OpenSslEdDsaPublicKey. (bytes/->array key))))
+
+(defn- ed25519 [jca]
+  {:sign #(ed25519-sign jca %1 %2)
+   :parse #(ed25519-parse jca %)
+   :equation? #(verify-with "EdDSA" jca %1 %2 %3)})
+
+;; ML-DSA-65
+
+(defn- ml-dsa-parse [key]
+  (when (= (.publicKeySize MlDsaAlgorithm/ML_DSA_65) (count key))
+    (OpenSslMlDsaPublicKey. (bytes/->array key) MlDsaAlgorithm/ML_DSA_65)))
+
+(defn- ml-dsa-65 [jca]
+  {:parse ml-dsa-parse
+   :verify #(verify-with "ML-DSA-65" jca %1 %2 %3)})
 
 ;; ChaCha20-Poly1305
 

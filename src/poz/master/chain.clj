@@ -42,13 +42,12 @@
     (genesis? revision) (assoc :original-master-hash zero)))
 
 (defn- arrived-content
-  "The bytes of the `content` of a revision as they arrived, or nil."
+  "What makes up the `content` of a revision, as it arrived, or nil."
   [revision]
   (when-let [source (source/of revision)]
-    (bytes/join
-      [(if (genesis? revision) zero (:original-master-hash revision))
-       (source/between source :original-timestamp :original-timestamp)
-       (source/between source :previous-master-hash :delegations)])))
+    [(if (genesis? revision) zero (:original-master-hash revision))
+     (source/between source :original-timestamp :original-timestamp)
+     (source/between source :previous-master-hash :delegations)]))
 
 (defn- encoded-signatures [revision]
   (if-let [source (source/of revision)]
@@ -67,7 +66,7 @@
 (defn current-hash
   "current_master_hash as it must be: H(content, bindings, encoded signatures)."
   [revision {:keys [content bindings]}]
-  (crypto/sha3-256 content bindings (encoded-signatures revision)))
+  (apply crypto/sha3-256 (conj content bindings (encoded-signatures revision))))
 
 (defn revisions
   "The revisions at hand in `record`, oldest first, the current one last."

@@ -1,5 +1,5 @@
 (ns poz.crypto.ed25519-test
-  "The exact rule: on honest, damaged and forged input both providers say what the
+  "The exact rule: on honest, damaged and forged input all providers say what the
   reference in big integers says."
   (:require
    [clojure.data.json :as json]
@@ -10,6 +10,8 @@
    [clojure.test.check.properties :as prop]
    [poz.bytes :as bytes]
    [poz.crypto :as crypto]
+   [poz.crypto.bouncy-castle :as bouncy-castle]
+   [poz.crypto.ed25519 :as ed25519]
    [poz.ed25519-reference :as reference]))
 
 (set! *warn-on-reflection* true)
@@ -115,6 +117,34 @@
   (gen/let [forged gen-forged
             damage (gen/frequency [[2 (gen/return identity)] [1 gen-damage]])]
     (damage forged)))
+
+;; Rule 1 by X25519, beside the multiplication by L
+
+(def ^:private gen-key
+  "Points with all of their small-order companions, odd encodings, and any 32 bytes: half of
+  those encode no point, and of the others one in eight is of prime order."
+  (gen/one-of [(gen/fmap :bytes gen-point)
+               (gen/elements @odd-points)
+               (gen/fmap #(bytes/wrap (byte-array %)) (gen/vector gen/byte 32))]))
+
+(defn- prime-order-by-x25519? [key]
+  (ed25519/prime-order? (get-in (bouncy-castle/provider) [:x25519 :agree]) key))
+
+(defspec prime-order-by-x25519 1000
+  (prop/for-all [key gen-key]
+    (= (bouncy-castle/prime-order? key) (prime-order-by-x25519? key))))
+
+(deftest keys-of-other-sizes
+  (is (not-any? #(prime-order-by-x25519? (bytes/zeros %)) [0 31 33 64])))
+
+(deftest usable-keys
+  (let [keys (map #(gen/generate gen-key 20 %) (range 300))
+        expected (map bouncy-castle/prime-order? keys)]
+    (is (= #{true false} (set expected)))
+    (doseq [p (crypto/providers)]
+      (is (= expected (crypto/with-provider p #(mapv (partial crypto/key-usable? :ed25519) keys))) p))))
+
+;; All rules
 
 (defspec providers-agree 2000
   (prop/for-all [case gen-case]

@@ -35,7 +35,7 @@
         user (bytes/hex-> original_master_hash)
         statement (issue/request-statement request user (bytes/hex-> authority_hash))]
     (is (= user (get-in record [:master-zone :original-master-hash])))
-    (is (= content (bytes/->hex (:content statement))))
+    (is (= content (bytes/->hex (bytes/join (:content statement)))))
     (is (= message (bytes/->hex (:message statement))))
     (is (= signatures (map #(update % :signature bytes/->hex) (:signatures request))))
     (let [judged (issue/check-request request (bytes/hex-> authority_hash) (:timestamp request))]
