@@ -46,15 +46,6 @@
   (into {} (for [{:keys [status payload]} messages/statuses :when payload]
              [status (payload-codec payload)])))
 
-(defn- message-codecs
-  "Of the type `form`: `:whole` and, of the fields `head` that stand before the payload, `:head`."
-  [form head]
-  {:whole (codec/codec registry form)
-   :head (codec/codec registry [:select form head])})
-
-(def ^:private request (message-codecs :request [:version :type :id :pow]))
-(def ^:private response (message-codecs :response [:version :status :id]))
-
 ;; ## How many bytes
 
 (defn- number-at ^long [^Bytes b ^long at ^long width]
@@ -65,13 +56,31 @@
         n))))
 
 (defn- extent
-  "How many bytes `node`, which starts at `at`, has at least by what there is of `b`."
-  ^long [{:keys [kind props item] least :min} b ^long at]
-  (let [width (long (if-let [prefix (:prefix props)] (node/width prefix) 0))]
+  "A function of a byte string and of where a `node` starts in it: how many bytes that has at
+  least, by what there is."
+  [{:keys [kind props item] least :min}]
+  (let [width (long (if-let [prefix (:prefix props)] (node/width prefix) 0))
+        present (inc (long (:min item 0)))]
     (cond
-      (= :optional kind) (if (= 1 (nth b at nil)) (inc (long (:min item))) 1)
-      (and (pos? width) (<= (+ at width) (count b))) (+ width (number-at b at width))
-      :else least)))
+      (= :optional kind) (fn [b at] (if (= 1 (nth b at nil)) present 1))
+      (pos? width) (fn [b ^long at] (if (<= (+ at width) (count b)) (+ width (number-at b at width)) least))
+      :else (constantly least))))
+
+(defn- message-codecs
+  "Of the type `form`: `:whole` and, of the fields `head` that stand before the payload, `:head`;
+  the `:extents` of those fields, and of the payload its `:extent` and `:least`."
+  [form head]
+  (let [whole (codec/codec registry form)
+        head (codec/codec registry [:select form head])
+        payload (:node (peek (:fields (:node whole))))]
+    {:whole whole
+     :head head
+     :extents (mapv (comp extent :node) (:fields (:node head)))
+     :extent (extent payload)
+     :least (:min payload)}))
+
+(def ^:private request (message-codecs :request [:version :type :id :pow]))
+(def ^:private response (message-codecs :response [:version :status :id]))
 
 (defn- head-fault
   "What is wrong in as much of the head as there is of `b`, an anomaly, or nil."
@@ -80,14 +89,14 @@
     (when (and (error/anomaly? found) (not= :format/truncated (:poz/error found)))
       found)))
 
-(defn- message-size [{:keys [head whole] :as codecs} limit b]
-  (let [payload (:node (peek (:fields (:node whole))))
-        at (reduce (fn [at {:keys [node]}] (+ (long at) (extent node b at))) 0 (:fields (:node head)))
-        length (extent payload b at)
-        size (+ (long at) length)]
+(defn- message-size [{:keys [extents extent least] :as codecs} limit b]
+  (let [at (long (reduce (fn [at extent] (+ (long at) (long (extent b at)))) 0 extents))
+        length (long (extent b at))
+        size (+ at length)
+        payload (- length (long least))]
     (or (head-fault codecs b)
-      (when (< (long limit) (- length (long (:min payload))))
-        (error/anomaly :wire/too-large {:limit limit :path [:payload] :found (- length (long (:min payload)))}))
+      (when (< (long limit) payload)
+        (error/anomaly :wire/too-large {:limit limit :path [:payload] :found payload}))
       (when (< size (count b))
         (error/anomaly :format/trailing {:at size :path [] :found (str (- (count b) size) " more bytes")}))
       size)))

@@ -49,7 +49,9 @@
     (.readFully in frame)
     frame))
 
-(defn- exchanged [port ^bytes request read]
+(defn exchanged
+  "The answer to `request`, as `read` takes it from the stream."
+  ^bytes [port ^bytes request read]
   (with-open [socket (connect port)]
     (.write (.getOutputStream socket) request)
     (read (.getInputStream socket))))

@@ -26,7 +26,8 @@
   (:import
    (com.github.benmanes.caffeine.cache Cache Caffeine Weigher)
    (java.util.concurrent Executor TimeUnit)
-   (java.util.concurrent.atomic AtomicLongArray)))
+   (java.util.concurrent.atomic AtomicLongArray)
+   (poz.bytes Bytes)))
 
 (set! *warn-on-reflection* true)
 
@@ -66,10 +67,10 @@
 
 (defn- with-id
   "The bytes of the response `r` with the id of the request `b`."
-  [r b]
-  (bytes/concat (bytes/slice r 0 response-id-at)
-    (bytes/slice b id-at pow-at)
-    (bytes/slice r (+ (long response-id-at) (long id-size)))))
+  [r ^Bytes b]
+  (let [out (bytes/->array r)]
+    (System/arraycopy (.-array b) (+ (.-offset b) (long id-at)) out (int response-id-at) (int id-size))
+    (bytes/wrap out)))
 
 ;; ## Versions
 
