@@ -5,7 +5,11 @@
     protobuf  classes that protoc makes of `foreign/record.proto`, compiled on the spot
 
   each `{:decode thunk :encode thunk :size bytes}`. What turns a record into their values is not
-  measured. They check of a value no more than its type."
+  measured. They check of a value no more than its type.
+
+  CBOR is what Jackson's mapper, driven by the data, makes of linked hash maps with strings as keys,
+  array lists and byte arrays, the form a Java user has: names and all, but keywords are small numbers
+  already. Ours walks the Clojure map and finds each code itself."
   (:require
    [bench.net.process :as process]
    [clojure.java.io :as io]

@@ -17,6 +17,7 @@
   (:require
    [poz.codec.input :as input]
    [poz.codec.node :as node]
+   [poz.codec.output :as output]
    [poz.codec.read :as read]
    [poz.codec.write :as write]
    [poz.error :as error]))
@@ -55,17 +56,17 @@
   bytes decode to."
   ([codec v] (encode codec v nil))
   ([{:keys [write]} v {:keys [algorithms]}]
-   (let [w (write/writer algorithms)]
+   (let [w (output/writer algorithms)]
      (write w v)
-     (write/result w))))
+     (output/result w))))
 
 (defn encode-at
   "As `encode`, with a codec compiled for a path of one element, which is `key`."
   [{:keys [write]} key v {:keys [algorithms]}]
-  (let [w (write/writer algorithms)]
-    (write/set-path! w 0 key)
+  (let [w (output/writer algorithms)]
+    (output/set-path! w 0 key)
     (write w v)
-    (write/result w)))
+    (output/result w)))
 
 (defn bounds
   "`[least greatest]`, the bytes that an encoding of the type can have."

@@ -18,39 +18,25 @@
    [poz.bytes :as bytes]
    [poz.codec :as codec]
    [poz.codec.input :as input]
+   [poz.codec.output :as output]
    [poz.codec.value :as value]
-   [poz.codec.write :as write]
    [poz.error :as error]
    [poz.format :as format]
+   [poz.record.sections :as sections :refer [code? codes-of-bits header known-bits lack record-keys section-bit section-index section-keys section-rows section-writers toc toc-count-fault toc-start write-header]]
    [poz.record.text :as text])
   (:import
-   (java.util Arrays)))
+   (clojure.lang AFn IFn$LO)
+   (poz.codec.output Writer)))
 
 (set! *warn-on-reflection* true)
 
-(def ^:private registry (:types format/format))
-
-(defn- compiled [form depth]
-  (codec/codec registry form depth))
-
-(def ^:private section-rows
-  "The rows of `poz.format/sections`, each with its compiled codec."
-  (mapv (fn [{:keys [type] :as row}] (assoc row :codec (compiled type 1))) format/sections))
-
 (def section-by-code
   "Section code → its row in `poz.format/sections`, with its compiled codec."
-  (into {} (map (juxt :code identity)) section-rows))
+  sections/section-by-code)
 
 (def section-by-key
   "Section key → the row, as `section-by-code`."
-  (into {} (map (juxt :key identity)) section-rows))
-
-(def ^:private record-keys
-  "The keys that a record may have."
-  (conj (set (keys section-by-key)) :unknown-sections))
-
-(def ^:private header (compiled :header 1))
-(def ^:private toc (compiled :toc 1))
+  sections/section-by-key)
 
 (defn algorithms
   "The algorithms of the keys in the decoded Public Key Map `key-map`, by index."
@@ -86,34 +72,6 @@
       (when (< at (long size))
         [:format/trailing nil at {:found (str (- (long size) at) " more bytes")}]))))
 
-(def ^:private section-codes (long-array (map :code format/sections)))
-
-(defn- section-index
-  "The position of the section `code` in `poz.format/sections`, or a negative number."
-  ^long [^long code]
-  (Arrays/binarySearch ^longs section-codes code))
-
-(defn- section-bit
-  "A number with one bit, the section's own, so that a number tells a set of known sections;
-  0 for an unknown section."
-  ^long [^long code]
-  (let [i (section-index code)]
-    (if (neg? i) 0 (bit-shift-left 1 i))))
-
-(def ^:private presence-rules
-  "`[here needed fault]`: a file with the sections `here` needs the section `needed`, both as
-  bits, or else has this fault."
-  (vec (for [{:keys [code required pair] n :name} format/sections
-             :when (or required pair)
-             :let [{pair-code :code pair-name :name} (section-by-key pair)]]
-         (if required
-           [0 (section-bit code) [:format/section-missing {:rule (str "a record has a " n)}]]
-           [(section-bit code) (section-bit pair-code)
-            [:format/section-pair {:rule (str "the " n " comes with the " pair-name)}]]))))
-
-(def ^:private here-bits (long-array (map first presence-rules)))
-(def ^:private needed-bits (long-array (map second presence-rules)))
-
 (defn- bits-of
   "The known sections of the table of contents `toc`, as bits."
   ^long [toc]
@@ -126,13 +84,7 @@
 (defn presence-fault
   "Which section the table of contents `toc` lacks, as `[error facts]`, or nil."
   [toc]
-  (let [here ^longs here-bits needed ^longs needed-bits there (bits-of toc)]
-    (loop [i 0]
-      (when (< i (alength here))
-        (if (and (= (aget here i) (bit-and there (aget here i)))
-              (zero? (bit-and there (aget needed i))))
-          (peek (nth presence-rules i))
-          (recur (inc i)))))))
+  (lack (bits-of toc)))
 
 (defn read-container!
   "Reads header and table of contents and checks the layout of what they announce, with
@@ -162,11 +114,14 @@
           (input/set-algorithms! r (algorithms v)))
         (assoc record key v)))))
 
+(defn- check-limit! [size max-size]
+  (when (< (long max-size) (long size))
+    (error/fail! :format/too-large {:at 0 :path [] :rule (str "at most " max-size " bytes") :found size})))
+
 (defn check-size-limit!
   "Throws the anomaly for a file of `size` bytes that is above `:max-size` of `options`."
   [size {:keys [max-size] :or {max-size (:max-file-size format/limits)}}]
-  (when (< (long max-size) (long size))
-    (error/fail! :format/too-large {:at 0 :path [] :rule (str "at most " max-size " bytes") :found size})))
+  (check-limit! size max-size))
 
 (defn decode
   "The record in the byte string `b` (binary form), or the anomaly that names the first
@@ -186,81 +141,106 @@
 ;; The sections are written behind room for header and table of contents, whose size their
 ;; number tells, and those at last: so nothing is copied.
 
-(defn- check-shape! [record]
-  (when-not (map? record)
-    (error/fail! :format/type {:path [] :expected "a record map" :found (pr-str (type record))}))
-  (when-let [[k] (reduce-kv (fn [_ k _] (when-not (contains? record-keys k) (reduced [k]))) nil record)]
-    (error/fail! :format/type {:path [] :expected "only keys of sections" :found (pr-str k)}))
-  (when (contains? record :unknown-sections)
-    (let [unknown (:unknown-sections record)]
-      (when-not (and (map? unknown) (seq unknown))
-        (error/fail! :format/type {:path [:unknown-sections] :expected "a map with a section, or no such key" :found (pr-str unknown)}))))
-  (doseq [[code b] (:unknown-sections record)]
-    (when (or (section-by-code code) (not (and (int? code) (<= 0 (long code) 0xffff))) (not (bytes/bytes? b)))
+(defn- check-unknown!
+  "Faults where `unknown`, under `:unknown-sections` in a record, is not a map of them."
+  [unknown]
+  (when-not (and (map? unknown) (seq unknown))
+    (error/fail! :format/type {:path [:unknown-sections] :expected "a map with a section, or no such key" :found (pr-str unknown)}))
+  (doseq [[code b] unknown]
+    (when (or (section-by-code code) (not (code? code)) (not (bytes/bytes? b)))
       (error/fail! :format/type {:path [:unknown-sections code]
                                  :expected "the code of an unknown section and its bytes" :found (pr-str code)}))))
 
-(defn- ready-rows
-  "`sections`, a map of code → bytes, as rows `{:code :content}`."
-  [sections]
-  (map (fn [[code b]] {:code code :content b}) sections))
+(defn- check-shape!
+  "Faults where `record`, whose `known` sections are so many, is no map of sections."
+  [record known]
+  (when-not (map? record)
+    (error/fail! :format/type {:path [] :expected "a record map" :found (pr-str (type record))}))
+  (when-not (= known (value/size record))
+    (when-let [[k] (seq (remove record-keys (keys record)))]
+      (error/fail! :format/type {:path [] :expected "only keys of sections" :found (pr-str k)}))
+    (check-unknown! (:unknown-sections record))))
 
-(defn- own-rows
-  "The rows of the sections of `record` by code, of an unknown one with its `:content`."
-  [record]
-  (let [known (filterv #(value/has? record (value/of % :key)) section-rows)]
-    (if-let [unknown (:unknown-sections record)]
-      (vec (sort-by :code (into known (ready-rows unknown))))
-      known)))
-
-(defn- write-at-path! [w codec key v]
-  (write/set-path! w 0 key)
-  ((value/of codec :write) w v))
+(defn- write-known! [w record i]
+  (let [key (aget ^objects section-keys i)]
+    (output/set-path! w 0 key)
+    (.invoke ^AFn (aget ^objects section-writers i) w (value/of record key))))
 
 (defn- write-section!
-  "Writes the section of `row`, with its content or that in `record`; its entry in the
-  table of contents."
-  [w record {:keys [code key codec content]}]
-  (let [start (write/position w)]
-    (if codec
-      (write-at-path! w codec key (get record key))
-      (write/put-bytes! w content))
-    {:type code :offset start :length (- (write/position w) start)}))
+  "Writes the section `code` of `record`."
+  [^Writer w record ^long code]
+  (let [i (section-index code)]
+    (if (neg? i)
+      (.content w (get (:unknown-sections record) code))
+      (write-known! w record i))))
+
+(def ^:private ^:const entry-size 10)
+
+(defn- write-entry!
+  "Writes entry `i` of the table of contents: the section `code` from `start` to the present end."
+  [^Writer w ^long i ^long code ^long start]
+  (let [end (.position w)]
+    (.seek w (+ (long toc-start) 2 (* entry-size i)))
+    (.integer w 2 code)
+    (.integer w 4 start)
+    (.integer w 4 (- end start))
+    (.seek w end)))
 
 (defn- write-sections!
-  "Writes the sections of `rows` in their places; the table of contents."
-  [w record rows]
-  (write/seek! w (+ (long (first (codec/bounds header))) 2 (* 10 (count rows))))
-  (mapv #(write-section! w record %) rows))
+  "Writes the sections `codes`, each by `write!`, a function of writer and code, and their entries
+  in the table of contents."
+  [^Writer w write! ^longs codes]
+  (let [n (alength codes)]
+    (.seek w (+ (long toc-start) 2 (* entry-size n)))
+    (loop [i 0]
+      (when (< i n)
+        (let [start (.position w)]
+          (write! w (aget codes i))
+          (write-entry! w i (aget codes i) start)
+          (recur (inc i)))))))
 
 (defn- finished
-  "The file whose sections have been written as `contents` tells."
-  [w contents]
-  (let [size (write/position w)]
-    (write/seek! w 0)
-    (write-at-path! w header :header {:size size})
-    (write-at-path! w toc :toc contents)
-    (write/seek! w size)
-    (write/result w)))
+  "The file of `n` sections that have been written with their entries."
+  [^Writer w ^long n]
+  (output/set-path! w 0 :toc)
+  (when-let [facts (.invokePrim ^IFn$LO toc-count-fault n)]
+    (output/fault! w 1 :format/count facts))
+  (let [size (.position w)]
+    (.seek w 0)
+    (output/set-path! w 0 :header)
+    (.invoke ^AFn write-header w {:size size})
+    (.integer w 2 n)
+    (.seek w size)
+    (output/result w)))
 
 (defn pack
   "The file that holds `sections`, a map of code → bytes, whatever they hold."
   [sections]
-  (let [w (write/writer nil)]
-    (finished w (write-sections! w nil (ready-rows (into (sorted-map) sections))))))
+  (let [w (output/writer nil) codes (long-array (sort (keys sections)))]
+    (write-sections! w (fn [^Writer w code] (.content w (sections code))) codes)
+    (finished w (alength codes))))
+
+(defn- codes-of
+  "The codes of all sections of `record`, the `known` ones given as bits, in their order."
+  ^longs [record ^long known]
+  (if-let [unknown (:unknown-sections record)]
+    (long-array (sort (concat (codes-of-bits known) (keys unknown))))
+    (codes-of-bits known)))
 
 (defn encode
   "The byte string of `record` in binary form. Throws the anomaly for a map that no file
   decodes to: the path in it says where."
   [record]
-  (check-shape! record)
-  (let [key-map (:public-key-map record)
-        w (write/writer (algorithms (when (vector? key-map) key-map)) 2048)
-        contents (write-sections! w record (own-rows record))]
-    (when-let [[code facts] (presence-fault contents)]
+  (let [known (if (map? record) (known-bits record) 0)
+        _ (check-shape! record (Long/bitCount known))
+        ^longs codes (codes-of record known)
+        key-map (:public-key-map record)
+        w (output/writer (algorithms (when (vector? key-map) key-map)) 2048)]
+    (write-sections! w (fn [w code] (write-section! w record code)) codes)
+    (when-let [[code facts] (lack known)]
       (error/fail! code (assoc facts :path [])))
-    (let [file (finished w contents)]
-      (check-size-limit! (count file) {})
+    (let [file (finished w (alength codes))]
+      (check-limit! (value/size file) (:max-file-size format/limits))
       file)))
 
 ;; ## Text form

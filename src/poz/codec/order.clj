@@ -10,8 +10,8 @@
   (:require
    [poz.codec.value :as value])
   (:import
-   (clojure.lang APersistentVector IFn$LO IFn$OLLLL IFn$OLOO)
-   (java.util Arrays HashSet)))
+   (clojure.lang APersistentVector IFn$LO IFn$OL IFn$OLLLL IFn$OLOO IFn$OOLO)
+   (java.util Arrays)))
 
 (set! *warn-on-reflection* true)
 
@@ -118,18 +118,36 @@
   [{:keys [item props]}]
   (or (:id props) (seq (map :key (:fields item)))))
 
-;; An id in a Java set, which has to call equal what Clojure does: 1 in any class.
-(deftype ^:private Id [value]
-  Object
-  (hashCode [_] (hash value))
-  (equals [_ other] (= value (.-value ^Id other))))
+(defn- hash-fields
+  "A function of a map that gives a hash of its values of `fields`."
+  ^IFn$OL [fields]
+  (if-let [k (peek fields)]
+    (let [hash-rest (hash-fields (pop fields))]
+      (fn ^long [m] (unchecked-add (unchecked-multiply 31 (.invokePrim hash-rest m)) (hash (value/of m k)))))
+    (fn ^long [_] 0)))
 
 (def ^:private ^:const few 8)
 
 (defn seen
-  "What an `id-check` of `n` items is to remember them by."
-  ^HashSet [^long n]
-  (when (< few n) (HashSet.)))
+  "What an `id-check` of `n` items is to remember them by: a hash table, of which each place has
+  an item's hash and its position + 1, or 0. It holds them close together, so that looking at
+  many items does not take longer for each."
+  ^longs [^long n]
+  (when (< few n) (long-array (* 2 (Long/highestOneBit (* 2 n))))))
+
+(defn- remember
+  "A function of a table as `seen` gives, items, and the position of one of them, which puts that
+  item into the table, or says that one with the same id is in it."
+  ^IFn$OOLO [^IFn$OL hash-of share?]
+  (fn [^longs table ^objects items ^long i]
+    (let [item (aget items i) hash (.invokePrim hash-of item)
+          high (bit-shift-left hash 32) mask (dec (alength table))]
+      (loop [at (bit-and hash mask)]
+        (let [entry (aget table at)]
+          (cond (zero? entry) (do (aset table at (bit-or high (inc i))) false)
+                (and (= high (bit-and entry -0x100000000))
+                  (share? (aget items (dec (bit-and entry 0xffffffff))) item)) true
+                :else (recur (bit-and (inc at) mask))))))))
 
 (defn id-facts
   "The facts of the fault that `item` shares its id with another."
@@ -143,12 +161,13 @@
   ^IFn$OLOO [node]
   (when (id-fn node)
     (let [fields (id-fields node)
-          id (if fields (key-fn fields) identity)
-          share? (if fields (share-fields fields) value/equal?)]
-      (fn [^objects items ^long i ^HashSet ids]
+          ^IFn$OL hash-of (if fields (hash-fields (vec fields)) (fn ^long [item] (hash item)))
+          share? (if fields (share-fields fields) value/equal?)
+          shares-with-seen? (remember hash-of share?)]
+      (fn [^objects items ^long i ids]
         (let [item (aget items i)]
           (if ids
-            (not (.add ids (Id. (id item))))
+            (.invokePrim shares-with-seen? ids items i)
             (loop [j 0]
               (cond (= i j) false
                     (share? (aget items j) item) true

@@ -41,9 +41,11 @@
   other byte is none."
   (byte-array (concat (repeat 0x80 no-ascii) (map unfitness (range 0x80)))))
 
+(defn- unfit-char ^long [^bytes table ^long c]
+  (if (< c 0x80) (aget table (+ 0x80 c)) (bit-or no-ascii (unfitness c))))
+
 (defn- unfit-at ^long [^bytes table ^String s ^long i]
-  (let [c (int (.charAt s i))]
-    (if (< c 0x80) (aget table (+ 0x80 c)) (bit-or no-ascii (unfitness c)))))
+  (unfit-char table (int (.charAt s i))))
 
 (defn unfit
   "All that some char of `s` is unfit for, as bits."
@@ -52,6 +54,18 @@
     (loop [i 0 found 0]
       (if (< i n)
         (recur (inc i) (bit-or found (unfit-at table s i)))
+        found))))
+
+(defn write-ascii
+  "Writes the chars of `s` into `array` from `at` on, each in a byte; right where all of them are
+  ASCII. Gives what `unfit` gives."
+  ^long [^String s ^bytes array ^long at]
+  (let [table ^bytes byte-unfitness n (.length s)]
+    (loop [i 0 found 0]
+      (if (< i n)
+        (let [c (int (.charAt s (unchecked-int i)))]
+          (aset array (unchecked-int (+ at i)) (unchecked-byte c))
+          (recur (inc i) (bit-or found (unfit-char table c))))
         found))))
 
 (defn unfit-bytes
@@ -106,7 +120,7 @@
      (String. array (unchecked-int offset) (unchecked-int length) StandardCharsets/ISO_8859_1)
      (decode-utf8 array offset length))))
 
-(defn- encode-utf8
+(defn encode-utf8
   "The UTF-8 bytes of `s`, or nil where it holds half of a surrogate pair."
   ^bytes [^String s]
   (try
@@ -141,7 +155,7 @@
   "What is wrong with the first bad label of `s`, whose chars are `unfit`, or nil."
   [^String s ^long unfit]
   (loop [start 0]
-    (let [dot (.indexOf s "." (int start))]
+    (let [dot (.indexOf s (int \.) (int start))]
       (if (neg? dot)
         (label-fault s unfit start (.length s))
         (or (label-fault s unfit start dot)

@@ -8,7 +8,7 @@
   (:require
    [poz.bytes])
   (:import
-   (clojure.lang APersistentMap APersistentVector)
+   (clojure.lang APersistentMap APersistentVector PersistentArrayMap)
    (poz.bytes Bytes)))
 
 (set! *warn-on-reflection* true)
@@ -16,15 +16,15 @@
 (defn of
   "The value of the key `k` in the map `m`, or nil."
   [m k]
-  (if (instance? APersistentMap m)
-    (.valAt ^APersistentMap m k)
+  (if (instance? PersistentArrayMap m)
+    (.valAt ^PersistentArrayMap m k)
     (get m k)))
 
 (defn has?
   "True if the map `m` has the key `k`."
   [m k]
-  (if (instance? APersistentMap m)
-    (.containsKey ^APersistentMap m k)
+  (if (instance? PersistentArrayMap m)
+    (.containsKey ^PersistentArrayMap m k)
     (contains? m k)))
 
 (defn size
@@ -38,6 +38,7 @@
 (defn equal?
   "True if `a` equals `b`."
   [a b]
-  (cond (instance? Bytes a) (.equals ^Bytes a b)
+  (cond (identical? a b) true
+        (instance? Bytes a) (.equals ^Bytes a b)
         (instance? String a) (.equals ^String a b)
         :else (= a b)))

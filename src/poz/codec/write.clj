@@ -9,127 +9,64 @@
    [poz.bytes :as bytes]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
+   [poz.codec.output :refer [fault! set-path! type-fault!]]
    [poz.codec.path :as path]
    [poz.codec.rule :as rule]
    [poz.codec.text :as text]
-   [poz.codec.value :as value]
-   [poz.error :as error])
+   [poz.codec.value :as value])
   (:import
-   (clojure.lang AFn APersistentMap APersistentVector IFn$OLLO)
-   (java.nio ByteBuffer)
-   (java.util Arrays)
+   (clojure.lang AFn APersistentMap APersistentVector IFn$OLLO Keyword PersistentArrayMap)
    (poz.bytes Bytes)
+   (poz.codec.output Writer)
    (poz.codec.path Path)))
 
 (set! *warn-on-reflection* true)
 
-(definterface Out
-  (^java.nio.ByteBuffer room [^long n] "the buffer, with room for n bytes more"))
-
-(deftype Writer [^:unsynchronized-mutable ^ByteBuffer buffer ^Path path algorithms]
-  Out
-  (room [_ n]
-    (when (< (.remaining buffer) n)
-      (let [size (max (+ (.position buffer) n) (* 2 (long (.capacity buffer))))]
-        (set! buffer (.put (ByteBuffer/allocate (int size)) (.flip buffer)))))
-    buffer))
-
-(defn writer
-  "An empty writer, with room for `size` bytes, and for more when they come. `algorithms`, a
-  vector or nil, are those of the record's keys."
-  (^Writer [algorithms] (writer algorithms 256))
-  (^Writer [algorithms size]
-   (Writer. (ByteBuffer/allocate (int size)) (path/path) algorithms)))
-
-(defn position
-  "The offset of the next byte from the first."
-  ^long [^Writer w]
-  (.position (.room w 0)))
-
-(defn seek!
-  "Goes to `offset`: behind the last byte, to leave room, or back to bytes that are to be
-  written over."
-  [^Writer w ^long offset]
-  (let [b (.room w (max 0 (- offset (position w))))]
-    (.position b (int offset))))
-
-(defn result
-  "The byte string of all that was written before the present position."
-  ^Bytes [^Writer w]
-  (let [b (.room w 0)]
-    (bytes/wrap (Arrays/copyOf (.array b) (.position b)))))
-
-(defn set-path!
-  "Sets what stands at `depth` of the path, for writers compiled for below it."
-  [^Writer w ^long depth key]
-  (path/key! (.-path w) depth key))
-
-(defn- fault! [^Writer w depth code facts]
-  (error/fail! code (assoc facts :path (path/elements (.-path w) depth))))
-
-(defn- type-fault! [w depth expected v]
-  (fault! w depth :format/type {:expected expected
-                                :found (if (bytes/secret? v) "a secret" (pr-str v))}))
-
-(defn- put-int!
-  "Writes `v` in `width` bytes."
-  [^Writer w ^long width ^long v]
-  (let [b (.room w width)]
-    (case width
-      1 (.put b (unchecked-byte v))
-      2 (.putShort b (unchecked-short v))
-      4 (.putInt b (unchecked-int v))
-      8 (.putLong b v))))
-
-(defn put-bytes!
-  "Writes the byte string `b` as it is."
-  [^Writer w ^Bytes b]
-  (.put (.room w (.-length b)) ^bytes (.-array b) (.-offset b) (.-length b)))
-
-(defn- patch-int!
-  "Writes `v` in `width` bytes over those at `at`."
-  [^Writer w ^long width ^long at ^long v]
-  (let [b (.room w 0)]
-    (case width
-      2 (.putShort b (int at) (unchecked-short v))
-      4 (.putInt b (int at) (unchecked-int v)))))
+(defn- integer
+  "The integer `v` as a long; faults where it is none."
+  ^long [w depth v]
+  (cond (instance? Long v) (.longValue ^Long v)
+        (int? v) (long v)
+        :else (type-fault! w depth "an integer" v)))
 
 (defn- int-writer [{:keys [kind low high]} depth]
   (let [low (long low) high (long high) width (node/width kind)]
-    (fn [w v]
-      (when-not (int? v) (type-fault! w depth "an integer" v))
-      (let [v (long v)]
-        (when-not (and (<= low v) (<= v high))
-          (fault! w depth :format/range {:rule (str low " to " high) :found v}))
-        (put-int! w width v)))))
+    (fn [^Writer w v]
+      (let [n (if (instance? Long v) (.longValue ^Long v) (integer w depth v))]
+        (when-not (and (<= low n) (<= n high))
+          (fault! w depth :format/range {:rule (str low " to " high) :found n}))
+        (.integer w width n)))))
 
 (defn- unsigned-writer [_ depth]
-  (fn [w v]
+  (fn [^Writer w v]
     (when-not (node/unsigned? v) (type-fault! w depth "an integer from 0, below 2^64" v))
-    (put-int! w 8 (unchecked-long v))))
+    (.integer w 8 (unchecked-long v))))
 
 (defn- bytes-writer [{:keys [props]} depth]
   (let [{:keys [size prefix min max]} props
         low (long (or size min 0)) high (long (or size max (node/int-max prefix)))
         width (if prefix (node/width prefix) 0)]
-    (fn [w v]
-      (when-not (bytes/bytes? v) (type-fault! w depth "a byte string" v))
+    (fn [^Writer w v]
+      (when-not (instance? Bytes v) (type-fault! w depth "a byte string" v))
       (let [n (.-length ^Bytes v)]
         (when-not (and (<= low n) (<= n high))
           (fault! w depth :format/length {:rule (str low " to " high " bytes") :found n}))
-        (when prefix (put-int! w width n))
-        (put-bytes! w v)))))
+        (.integer w width n)
+        (.content w v)))))
 
 (defn- text-writer [{:keys [props]} depth]
-  (let [fault-of (text/check props)]
-    (fn [w v]
-      (when-not (string? v) (type-fault! w depth "a string" v))
-      (let [unfit (text/unfit v) ^bytes b (text/write-utf8 v unfit)]
-        (when-not b (fault! w depth :format/utf8 {:rule "no half of a surrogate pair"}))
-        (when-let [{:keys [error] :as found} (.invokePrim ^IFn$OLLO fault-of v (alength b) unfit)]
+  (let [^IFn$OLLO fault-of (text/check props)]
+    (fn [^Writer w v]
+      (when-not (instance? String v) (type-fault! w depth "a string" v))
+      (let [at (.position w) n (.length ^String v)
+            unfit (text/write-ascii v (.room w (+ 2 n)) (+ 2 at))
+            ascii (text/ascii? unfit)
+            utf8 (when-not ascii (or (text/encode-utf8 v) (fault! w depth :format/utf8 {:rule "no half of a surrogate pair"})))
+            size (if ascii n (alength ^bytes utf8))]
+        (when-let [{:keys [error] :as found} (.invokePrim fault-of v size unfit)]
           (fault! w depth error (dissoc found :error :index)))
-        (put-int! w 2 (alength b))
-        (put-bytes! w (bytes/wrap b))))))
+        (.integer w 2 size)
+        (if ascii (.seek w (+ at 2 n)) (.content w (bytes/wrap utf8)))))))
 
 (defn- enum-writer [{:keys [props]} depth]
   (let [{:keys [as codes open error] :or {error :format/code}} props
@@ -137,12 +74,12 @@
         known (into #{} (map first) codes)
         high (node/int-max as)
         width (node/width as)]
-    (fn [w v]
-      (let [code (or (code-of v)
+    (fn [^Writer w v]
+      (let [code (or (value/of code-of v)
                    (when (and open (int? v) (<= 0 (long v)) (<= (long v) high) (not (known v))) v))]
         (when-not code
           (fault! w depth error {:expected (pr-str (mapv second codes)) :found (pr-str v)}))
-        (put-int! w width code)))))
+        (.integer w width (long code))))))
 
 (defn- index-writer [{:keys [props]} depth]
   (let [use (:use props)]
@@ -151,11 +88,11 @@
       (when-let [algorithms (.-algorithms w)]
         (when-let [[code facts] (order/key-use-fault algorithms use v)]
           (fault! w depth code facts)))
-      (put-int! w 2 v))))
+      (.integer w 2 (long v)))))
 
 (defn- literal-writer [{:keys [props]} _]
   (let [b (bytes/hex-> (:hex props))]
-    (fn [w _] (put-bytes! w b))))
+    (fn [^Writer w _] (.content w b))))
 
 ;; Writers call one another as what `fn` makes, an `AFn`: a class, see `poz.codec.value`.
 
@@ -163,32 +100,37 @@
 
 (defn- optional-writer [{:keys [item]} depth]
   (let [^AFn write-item (compile-writer item depth)]
-    (fn [w v]
-      (put-int! w 1 (if (nil? v) 0 1))
-      (when (some? v) (.invoke write-item w v)))))
+    (fn [^Writer w v]
+      (if (nil? v)
+        (.integer w 1 0)
+        (do (.integer w 1 1)
+          (.invoke write-item w v))))))
 
 (defn- sized-writer [{:keys [item props]} depth]
   (let [^AFn write-item (compile-writer item depth)
         width (node/width (:prefix props))]
-    (fn [w v]
-      (let [at (position w)]
-        (put-int! w width 0)
+    (fn [^Writer w v]
+      (let [start (.position w)]
+        (.integer w width 0)
         (.invoke write-item w v)
-        (patch-int! w width at (- (position w) at width))))))
+        (let [end (.position w)]
+          (.seek w start)
+          (.integer w width (- end start width))
+          (.seek w end))))))
 
-(defn- vector-in
-  "The vector `v`; faults where it is none."
-  ^APersistentVector [w depth v]
-  (cond (instance? APersistentVector v) v
-        (vector? v) (vec v)
+(defn- items-of
+  "The items of the vector `v`; faults where it is none."
+  ^objects [w depth v]
+  (cond (instance? APersistentVector v) (.toArray ^APersistentVector v)
+        (vector? v) (to-array v)
         :else (type-fault! w depth "a vector" v)))
 
 (defn- map-size
   "How many keys the map `m` has; faults where it is none."
   ^long [w depth m]
-  (when-not (or (instance? APersistentMap m) (map? m))
-    (type-fault! w depth "a map" m))
-  (value/size m))
+  (cond (instance? APersistentMap m) (.size ^APersistentMap m)
+        (map? m) (count m)
+        :else (type-fault! w depth "a map" m)))
 
 (defn- pair-fault!
   "Faults at the item `i`: comparing the one before it with it gave `c`."
@@ -196,28 +138,28 @@
   (let [[code facts] (order/pair-fault c i)]
     (fault! w depth code facts)))
 
-(defn- list-writer [{:keys [item] :as node} depth]
-  (let [depth (long depth) below (Long/valueOf (inc depth))
+(defn- list-writer [{:keys [item] :as node} above]
+  (let [depth (long above) below (Long/valueOf (inc depth))
         ^AFn write-item (compile-writer item below)
         count-fault (order/count-check node)
         compare-items (order/encoding-comparator node)
         shares-id? (order/id-check node)]
     (fn [^Writer w v]
-      (let [items (.toArray (vector-in w depth v))
+      (let [items (items-of w above v)
             n (alength items)
             path (.-path w)
             ids (when shares-id? (order/seen n))]
         (when-let [facts (.invokePrim count-fault n)]
-          (fault! w depth :format/count facts))
-        (put-int! w 2 n)
+          (fault! w above :format/count facts))
+        (.integer w 2 n)
         (path/parts! path depth nil)
         (loop [i 0 before 0]
           (when (< i n)
             (path/part! path depth i)
-            (let [start (position w)]
-              (.invoke write-item w (aget items i))
+            (let [start (.position w)]
+              (.invoke write-item w (aget items (unchecked-int i)))
               (when (and compare-items (pos? i))
-                (let [b (.room w 0) c (.invokePrim compare-items (.array b) before start (.position b))]
+                (let [c (.invokePrim compare-items (.room w 0) before start (.position w))]
                   (when-not (neg? c) (pair-fault! w below c i))))
               (when (and shares-id? (.invokePrim shares-id? items i ids))
                 (fault! w below :format/duplicate (order/id-facts node (aget items i))))
@@ -235,51 +177,47 @@
   (fault! w (inc (long depth)) code {:rule rule :found (order/found-in code (get m field))}))
 
 (defn- check-absent!
-  "Faults where the map `m` has to have a value for `key`, or has nil."
-  [w depth {:keys [kind]} key m]
+  "Faults where the map `m` has to have a value for the field, or has nil."
+  [w depth key optional m]
   (cond (value/has? m key) (type-fault! w depth "a value, or no such key" nil)
-        (#{:optional :literal} kind) nil
-        :else (fault! w depth :format/type {:expected "a value" :found "no such key"})))
+        (not optional) (fault! w depth :format/type {:expected "a value" :found "no such key"})))
 
-(defn- field-writer
-  "A function of writer and map that writes a field and gives whether the map has it."
-  [{:keys [key node]} below]
-  (let [^AFn write-value (compile-writer node below)
-        literal? (= :literal (:kind node))]
-    (fn [w m]
-      (let [v (value/of m key)]
-        (when (nil? v) (check-absent! w below node key m))
-        (.invoke write-value w v)
-        (not (or (nil? v) literal?))))))
-
-(defn- struct-writer [{:keys [fields props]} depth]
-  (let [depth (long depth) below (Long/valueOf (inc depth))
-        keys (object-array (map :key fields))
-        writers (object-array (map #(field-writer % below) fields))
-        n (alength writers)
+(defn- struct-writer [{:keys [fields props]} above]
+  (let [depth (long above) below (Long/valueOf (inc depth))
+        keys (into-array Keyword (map :key fields))
+        writers (into-array AFn (map #(compile-writer (:node %) below) fields))
+        optional (object-array (map #(contains? #{:optional :literal} (:kind (:node %))) fields))
+        counted (long-array (map #(if (= :literal (:kind (:node %))) 0 1) fields))
+        n (count fields)
         broken-rule (rule/first-broken (:rules props))]
     (fn [^Writer w m]
-      (let [size (map-size w depth m) path (.-path w)]
+      (let [size (map-size w above m) ^Path path (.-path w)
+            ^longs parts (.-parts path)
+            ^Keyword/1 keys keys ^AFn/1 writers writers]
         (path/parts! path depth keys)
         (loop [i 0 used 0]
           (if (< i n)
-            (do (path/part! path depth i)
-              (recur (inc i) (if (.invoke ^AFn (aget writers i) w m) (inc used) used)))
-            (when-not (= used size) (surplus-fault! w depth fields m))))
+            (let [k (aget keys (unchecked-int i))
+                  v (if (instance? PersistentArrayMap m) (.valAt ^PersistentArrayMap m k) (get m k))]
+              (aset parts depth i)
+              (when (nil? v) (check-absent! w below k (aget optional (unchecked-int i)) m))
+              (.invoke ^AFn (aget writers (unchecked-int i)) w v)
+              (recur (inc i) (if (nil? v) used (+ used (aget counted (unchecked-int i))))))
+            (when-not (= used size) (surplus-fault! w above fields m))))
         (when-let [rule (when broken-rule (.invoke broken-rule m))]
-          (rule-fault! w depth rule m))))))
+          (rule-fault! w above rule m))))))
 
 (defn- tagged-writer [{:keys [fields props]} depth]
   (let [depth (long depth)
         width (node/width (:as props))
         cases (into {} (map (fn [{:keys [code key node]}] [key [code (compile-writer node (inc depth))]])) fields)
         expected (str "a map with one of the keys " (pr-str (mapv :key fields)))]
-    (fn [w v]
+    (fn [^Writer w v]
       (let [[k x] (when (= 1 (map-size w depth v)) (first v))
             [code write-case] (cases k)]
         (when-not code (type-fault! w depth expected v))
         (set-path! w depth k)
-        (put-int! w width code)
+        (.integer w width (long code))
         (write-case w x)))))
 
 (def compilers
