@@ -20,10 +20,13 @@
   ^CompletableFuture [ms]
   (.completeOnTimeout (CompletableFuture.) true (long ms) TimeUnit/MILLISECONDS))
 
-(defn- then!
-  "Calls `f` with the value of `future` on the executor; what that or `future` throws completes
-  `result`, and so ends what waits for it. Once `result` is complete `f` is not called."
-  [^CompletableFuture future ^Executor executor ^CompletableFuture result f]
+(defn- follow!
+  "Calls `f` with the value of `future` on the executor; what that or `future` throws completes the
+  result, and so ends what waits for it. Once the result is complete `f` is not called. `future` is
+  what is going on for the result now: it is cancelled with it."
+  [{:keys [current ^Executor executor ^CompletableFuture result]} ^CompletableFuture future f]
+  (reset! current future)
+  (when (.isDone result) (.cancel future true))
   (.whenCompleteAsync future
     (fn [value thrown]
       (when-not (.isDone result)
@@ -31,12 +34,9 @@
              (catch Throwable t (.completeExceptionally result t)))))
     executor))
 
-(defn- follow!
-  "As `then!`, and `future` is what is going on for `result` now: it is cancelled with it."
-  [{:keys [current executor ^CompletableFuture result]} ^CompletableFuture future f]
-  (reset! current future)
-  (when (.isDone result) (.cancel future true))
-  (then! future executor result f))
+(def ^:private ^Executor here
+  "Goes on at once, for what is on the executor already."
+  (reify Executor (execute [_ task] (.run task))))
 
 (defn- context [executor]
   (let [current (atom nil) result (CompletableFuture.)]
@@ -68,7 +68,7 @@
 (defn- work!
   "Works on the challenge in `asked`, which is the failure if time runs out, then asks again."
   [{:keys [options late] :as attempt} request {:keys [challenge] :as asked}]
-  (reset! late (assoc asked :rule (str (:difficulty challenge) " zero bits were not found in time")))
+  (reset! late (delay (assoc asked :rule (str (:difficulty challenge) " zero bits were not found in time"))))
   (follow! attempt (work/work-async request challenge (:executor options) (:random options))
     #(ask! (update attempt :works dec) (assoc request :pow %))))
 
@@ -80,22 +80,22 @@
       :else (complete! attempt (judge found)))))
 
 (defn- ask! [{:keys [server options ms late] :as attempt} request]
-  (reset! late (error/anomaly :net/timeout {:rule (str ms " ms")}))
+  (reset! late (delay (error/anomaly :net/timeout {:rule (str ms " ms")})))
   (follow! attempt
     ((:exchange options) (exchange-options server options ms) (wire/encode-request request))
     #(answered! attempt request %)))
 
 (defn- attempt-async
   "A CompletableFuture of what `judge` makes of the answer of `server`, or of an anomaly, within
-  `ms` milliseconds."
-  ^CompletableFuture [server request {:keys [executor] :as options} ms judge]
+  `ms` milliseconds, which the executor completes."
+  ^CompletableFuture [server request {:keys [^Executor executor] :as options} ms judge]
   (let [{:keys [^CompletableFuture result] :as context} (context executor)
         attempt (assoc context :server server :options options :ms ms :judge judge
                   :works most-works :late (atom nil))
         clock (timer ms)]
     (.whenComplete result (fn [_ _] (.cancel clock true)))
     (ask! attempt request)
-    (.thenRun clock #(.complete result @(:late attempt)))
+    (.thenRunAsync clock #(.complete result @@(:late attempt)) executor)
     result))
 
 ;; ## One after another
@@ -117,7 +117,7 @@
     (case step
       :give-up (complete! call x)
       :wait (follow! call (timer x) (fn [_] (proceed! call plan)))
-      :ask (follow! call (attempt-async (:server x) request options ms judge)
+      :ask (follow! (assoc call :executor here) (attempt-async (:server x) request options ms judge)
              #(concluded! call plan x %)))))
 
 (defn ask-async
