@@ -34,8 +34,10 @@
 
 (defn- live-entries [{:keys [identity-zone]}]
   (when identity-zone
-    (let [gone (zone/denied identity-zone)]
-      (remove #(gone (zone/entry-hash :identity %)) (zone/entries :identity identity-zone)))))
+    (let [gone (zone/denied identity-zone) entries (zone/entries :identity identity-zone)]
+      (if (empty? gone)
+        entries
+        (remove #(gone (zone/entry-hash :identity %)) entries)))))
 
 (defn- address [{:keys [authority-domain path user-handle]}]
   [authority-domain path user-handle])
