@@ -26,10 +26,15 @@
   [hash]
   [:record hash])
 
+(defn record-bytes
+  "The bytes of the record with the original hash `hash`, or nil."
+  [read hash]
+  (read (record-key hash)))
+
 (defn record
   "The record with the original hash `hash`, or nil."
   [read hash]
-  (some-> (read (record-key hash)) record/decode))
+  (some-> (record-bytes read hash) record/decode))
 
 (defn put-record
   "The change that keeps `record` (nil: that there is none) under `hash`."
