@@ -2,11 +2,15 @@
   "How fast a mirror copies an authority: `(run)`, or `clojure -M:bench mirror N` for N records.
 
   The authority is a process of its own with its records in memory; all is on loopback. A mirror
-  copies them from nothing into SQLite, and then does a round in which nothing has changed. The
-  baseline is a verdict on such a record by itself, keys new, on one thread, measured in the
-  same run: a mirror could at best do as many a second on each core. Both processes share the
-  machine's cores, so the CPU that the mirror's alone takes is told too. Other people's records
-  are copied first, to warm both up."
+  copies them from nothing into SQLite, and then does a round in which nothing has changed. There
+  are two baselines, measured in the same run on one thread, keys new: a verdict on such a record by
+  itself, and one for which its provider, as in a mirror, was judged before (`strict`). A mirror
+  could at best do as many a second on each core: `of bare` is what it does of that. Both processes share
+  the cores, so the same is told of the CPU that the mirror's alone takes. Other people's
+  records are copied first, until both are warm: more keys than are remembered, so that all are new.
+
+  With 100,000 records it takes some minutes, most of them to make the records, and a mirror needs no more
+  memory: `clojure -J-Xmx512m -M:bench mirror 100000`."
   (:require
    [bench.net.process :as process]
    [bench.records :as records]
@@ -17,7 +21,9 @@
    [poz.authority.state :as state]
    [poz.bytes :as bytes]
    [poz.crypto :as crypto]
+   [poz.identity :as identity]
    [poz.mirror :as mirror]
+   [poz.mirror.holding :as holding]
    [poz.net :as net]
    [poz.record :as record]
    [poz.store :as store]
@@ -30,26 +36,34 @@
 
 (set! *warn-on-reflection* true)
 
-(def ^:private default-records 1000)
-(def ^:private warm-up-records 1500)
+(def ^:private default-records 2000)
+(def ^:private warm-up-records 8000)
 (def ^:private sample-records 300)
 
 ;; ## The authority
+
+(defn- put-people!
+  "Makes the records of people 0 to `n` in `store`; their original hashes, the provider's first."
+  [store n]
+  (into [] (comp cat (distinct))
+    (for [from (range 0 n 500)
+          :let [{:keys [records provider]} (records/people from (min n (+ from 500)))]]
+      (vec (for [r (cons provider records) :let [hash (record/original-hash r)]]
+             (do (store/commit! store {} (state/put-record hash (record/public-view r))) hash))))))
 
 (defn -main
   "The authority: makes the records of people 0 to `n`, writes their hashes to `file`, a line of hex
   each, the provider's first, and prints its ports and its key. It ends when its standard input does."
   [n file]
-  (let [{:keys [records provider]} (records/people 0 (parse-long n))
-        s (store/memory) static (crypto/generate :x25519 crypto/random-bytes)
-        _ (doseq [r (cons provider records)] (store/commit! s {} (state/put-record (record/original-hash r) (record/public-view r))))
+  (let [s (store/memory) static (crypto/generate :x25519 crypto/random-bytes)
+        hashes (put-people! s (parse-long n))
         server (server/server {:store s :config {:domains {}} :answers (answers/answers {:bytes 100000000})
                                :secret (bytes/secret (crypto/random-bytes 32)) :load (constantly 0)
                                :now (constantly records/now) :random crypto/random-bytes :on-error #(.printStackTrace ^Throwable %)})
         ports (into {} (for [contract [:plain :query]]
                          [contract (:port (net/start {:contract contract :port 0 :static static :limits {:connections-per-address 1000}
                                                       :handler #(server/handle server %) :ready #(server/ready server %)}))]))]
-    (spit file (apply str (map #(str (bytes/->hex (record/original-hash %)) "\n") (cons provider records))))
+    (spit file (apply str (map #(str (bytes/->hex %) "\n") hashes)))
     (prn {:ports ports :key (bytes/->hex (:public-key static))})
     (.read System/in)
     (System/exit 0)))
@@ -65,25 +79,41 @@
 (defn- thread-cpu-ns []
   (.getCurrentThreadCpuTime (ManagementFactory/getThreadMXBean)))
 
-(defn- judge-all
+(defn- check! [x]
+  (when-not x (throw (IllegalStateException. "A record does not verify."))))
+
+(defn- judge
+  "A verdict with the provider's record."
+  [provider]
+  (fn [b]
+    (check! (= :valid (:outcome (verify/verify (record/decode b) {:now records/now :providers [provider]}))))))
+
+(defn- judge-strict
+  "A verdict, and a judgement of the entry by the provider, who was judged before."
+  [provider]
+  (let [provider (identity/prepared (verify/assess provider records/now))]
+    (fn [b]
+      (let [r (record/decode b)]
+        (check! (= :valid (:outcome (verify/verify r {:now records/now}))))
+        (check! (= [:current] (map :status (vals (holding/bindings r (constantly provider))))))))))
+
+(defn- timed-verdicts
   "`[rate cpu-ms]`: verdicts a second, and what one takes."
-  [records provider]
+  [f files]
   (let [start (System/nanoTime) cpu (thread-cpu-ns)]
-    (doseq [r records]
-      (when-not (= :valid (:outcome (verify/verify r {:now records/now :providers [provider]})))
-        (throw (IllegalStateException. "A record does not verify."))))
-    [(/ (* 1e9 (count records)) (- (System/nanoTime) start))
-     (/ (- (thread-cpu-ns) cpu) 1e6 (count records))]))
+    (run! f files)
+    [(/ (* 1e9 (count files)) (- (System/nanoTime) start))
+     (/ (- (thread-cpu-ns) cpu) 1e6 (count files))]))
 
 (defn- bare
-  "`[rate cpu-ms]` of verdicts on one thread, of records that came as bytes, each with keys never
-  seen: the middle one of three, warmed up."
-  [from]
-  (let [samples (for [i (range 6) :let [{:keys [records provider]} (records/people (+ (long from) (* i (long sample-records)))
-                                                                     (+ (long from) (* (inc i) (long sample-records))))]]
-                  [(mapv (comp record/decode record/encode) records) provider])
-        rates (mapv (fn [[rs p]] (judge-all rs p)) samples)]
-    (nth (sort-by second (subvec rates 3)) 1)))
+  "`[rate cpu-ms]` of what `judge` makes on one thread, of files with keys never seen, which are those
+  of people from `from` on: the middle one of three, warmed up."
+  [judge from]
+  (let [samples (for [i (range 8) :let [at (+ (long from) (* (long i) (long sample-records)))
+                                        {:keys [records provider]} (records/people at (+ at (long sample-records)))]]
+                  [(mapv record/encode records) provider])
+        rates (mapv (fn [[files provider]] (timed-verdicts (judge provider) files)) samples)]
+    (nth (sort-by second (subvec rates 5)) 1)))
 
 ;; ## The mirror
 
@@ -107,17 +137,27 @@
                           :now (constantly records/now) :random crypto/random-bytes :deadline-ms 10000})]
     (try (f m) (finally (mirror/stop! m) (store/close! s)))))
 
-(defn- print-round [name n [bare bare-cpu] [told seconds cpu server-cpu]]
-  (let [rate (/ n seconds) cores (.availableProcessors (Runtime/getRuntime))]
-    (println (format "%-36s %7.0f records/s  %5.2f × cores × bare   CPU a record: mirror %4.2f ms, %4.2f × bare, server %4.2f ms%s" name rate
-               (/ rate (* cores (double bare))) (/ (* 1e3 cpu) n) (/ (* 1e3 cpu) n (double bare-cpu)) (/ (* 1e3 server-cpu) n)
+(defn- print-round [name n bares [told seconds cpu server-cpu]]
+  (let [rate (/ n seconds) cores (.availableProcessors (Runtime/getRuntime)) ms (/ (* 1e3 cpu) n)
+        [whole strict] (map first bares) [whole-cpu strict-cpu] (map second bares)]
+    (println (format "%-20s %6.0f records/s, of bare %4.2f, strict %4.2f   CPU: mirror %4.2f ms, of bare %4.2f, strict %4.2f; server %4.2f ms%s"
+               name rate (/ rate (* cores (double whole))) (/ rate (* cores (double strict)))
+               ms (/ (double whole-cpu) ms) (/ (double strict-cpu) ms) (/ (* 1e3 server-cpu) n)
                (if (= [n] (vals told)) "" (str "  " told))))))
 
-(defn- measure [folder served hashes contract bare at-once]
+(defn- measure [folder served hashes contract bares at-once]
   (with-mirror folder served contract hashes at-once
     (fn [m]
-      (print-round (str (name contract) ", from nothing") (count hashes) bare (timed-round m (:process served)))
-      (print-round (str (name contract) ", nothing new") (count hashes) bare (timed-round m (:process served))))))
+      (print-round (str (name contract) ", from nothing") (count hashes) bares (timed-round m (:process served)))
+      (print-round (str (name contract) ", nothing new") (count hashes) bares (timed-round m (:process served))))))
+
+(defn- warm-up! [folder served hashes contract at-once]
+  (dotimes [_ 2]
+    (with-mirror folder served contract hashes at-once
+      (fn [m] (mirror/round! m) (mirror/round! m)))))
+
+(defn- print-bare [name [rate cpu]]
+  (println (format "%-20s %6.0f records/s on one thread   CPU %4.2f ms" name rate cpu)))
 
 (defn run
   "Prints records a second beside cores × the rate of bare verdicts, for `n` records; `at-once` questions
@@ -129,17 +169,15 @@
          total (+ (long n) (long warm-up-records))
          {:keys [process] :as served} (authority total file)]
      (try
-       (let [hashes (mapv bytes/hex-> (line-seq (io/reader file)))
-             [provider people] [(first hashes) (vec (rest hashes))]
-             [rate cpu :as bare] (bare total)
-             mine (into [provider] (subvec people warm-up-records))]
+       (let [[provider & people] (mapv bytes/hex-> (line-seq (io/reader file)))
+             [others mine] (map #(into [provider] %) (split-at warm-up-records people))
+             bares [(bare judge total) (bare judge-strict (+ total 10000))]]
          (println (format "%d records, %d cores, %s, %d questions at a time" (count mine) (.availableProcessors (Runtime/getRuntime))
                     (name (crypto/provider-name)) at-once))
-         (println (format "%-36s %7.0f records/s  on one thread   CPU %4.2f ms" "a bare verdict" rate cpu))
+         (dorun (map print-bare ["a bare verdict" "strict"] bares))
          (doseq [contract [:plain :query]]
-           (with-mirror folder served contract (into [provider] (subvec people 0 warm-up-records)) at-once
-             (fn [m] (mirror/round! m) (mirror/round! m)))
-           (measure folder served mine contract bare at-once)))
+           (warm-up! folder served others contract at-once)
+           (measure folder served mine contract bares at-once)))
        (finally
          (process/stop! process)
          (process/delete! folder))))))

@@ -67,7 +67,7 @@
     :identity (about payload config read #(files/with-zones % [:identity] {:fallen false}))
     :chain (about (:subject payload) config read #(files/chain % (:from payload)))
     :serial (about payload config read memory/of)
-    :record (about payload config read files/whole)
+    :record (about payload config read #(files/whole % (state/record-bytes read (record/original-hash %))))
     :zones (about (:subject payload) config read #(files/with-zones % (:zones payload) {:fallen true}))
     :mirrors (about payload config read (constantly (vec (:mirrors config))))
     :challenge {:ok challenge}

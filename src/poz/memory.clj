@@ -12,18 +12,21 @@
 
 (set! *warn-on-reflection* true)
 
+(defn- facts [{:keys [master-zone] :as record} zone-hash]
+  {:serial (:serial master-zone)
+   :current-master-hash (:current-master-hash master-zone)
+   :zones (mapv (fn [z]
+                  (let [{{:keys [grant deny]} :zone :as parts} (zone/sections record z)]
+                    {:zone z :grant (:serial grant) :deny (:serial deny) :zone-hash (zone-hash z parts)}))
+            (zone/zones record))})
+
 (defn of
-  "The memory of `record`."
-  [{:keys [master-zone public-key-map] :as record}]
-  (let [hashes (signing/key-hashes public-key-map)]
-    {:serial (:serial master-zone)
-     :current-master-hash (:current-master-hash master-zone)
-     :zones (vec (for [z (zone/zones record)
-                       :let [{section :zone :as parts} (zone/sections record z)]]
-                   {:zone z
-                    :grant (get-in section [:grant :serial])
-                    :deny (get-in section [:deny :serial])
-                    :zone-hash (:whole-hash (zone/grant-statement record z parts hashes))}))}))
+  "The memory of `record`; with its `verdict`, nothing is hashed anew."
+  ([{:keys [public-key-map] :as record}]
+   (let [hashes (signing/key-hashes public-key-map)]
+     (facts record (fn [z parts] (:whole-hash (zone/grant-statement record z parts hashes))))))
+  ([record {:keys [zones]}]
+   (facts record (fn [z _] (:zone-hash (zones z))))))
 
 (defn- event [where before after before-hash after-hash]
   (let [c (compare after before)]

@@ -17,6 +17,7 @@
   (:require
    [poz.bytes :as bytes]
    [poz.codec :as codec]
+   [poz.codec.gather :as gather]
    [poz.codec.input :as input]
    [poz.codec.output :as output]
    [poz.codec.value :as value]
@@ -267,39 +268,51 @@
 
 ;; ## Public view
 
-(def ^:private statement-keys
-  (into [] (comp (remove :private) (map :key) (remove #{:public-key-map})) format/sections))
+(def ^:private statement-rows
+  "The rows of the sections that a public view may have, but for the key map."
+  (remove #(or (:private %) (= :public-key-map (:key %))) section-rows))
 
-(defn cited
-  "The set of key indexes in `value`, decoded from a section or content of `codec`:
-  those its content cites and those of its signatures."
-  [codec value]
-  (codec/fold (fn [acc node v _] (if (= :index (:kind node)) (conj acc v) acc))
-    (sorted-set) (:node codec) value))
+(def ^:private public-keys
+  "The keys that a public view may have."
+  (into #{:public-key-map} (map :key) statement-rows))
+
+(def ^:private gatherers
+  "Key of a section that cites keys or is signed by some → what visits their indexes in it."
+  (into [] (keep (fn [{:keys [key codec]}]
+                   (when-let [gather (gather/gatherer #(= :index (:kind %)) (:node codec))] [key gather])))
+    statement-rows))
 
 (defn original-hash
   "The permanent identity of `record`: its original_master_hash."
   [record]
   (get-in record [:master-zone :original-master-hash]))
 
+(defn- visit-used
+  "The last `acc` of `(f acc index)`, called for each citation and signature in `record`."
+  [f acc record]
+  (reduce (fn [acc [key gather]] (if-some [v (get record key)] (gather f acc v) acc)) acc gatherers))
+
 (defn used-keys
   "The set of key indexes that a statement of `record` (history included) cites or is
   signed by."
   [record]
-  (into (sorted-set)
-    (mapcat (fn [k] (when-let [v (get record k)] (cited (:codec (section-by-key k)) v))))
-    statement-keys))
+  (visit-used conj (sorted-set) record))
 
 (defn used-part
   "The key map of `record` up to the last key that a statement cites or is signed by."
-  [record]
-  (vec (take (inc (long (reduce max -1 (used-keys record)))) (:public-key-map record))))
+  [{:keys [public-key-map] :as record}]
+  (let [n (inc (long (visit-used max -1 record)))]
+    (if (= n (count public-key-map)) public-key-map (into [] (take n) public-key-map))))
 
 (defn public-view
   "What may leave the holder's hands: the known public sections and the history, the key
-  map cut after the last key that a statement cites or is signed by (format.md §2)."
+  map cut after the last key that a statement cites or is signed by (format.md §2). `record`
+  itself where it has nothing else."
   [record]
-  (assoc (select-keys record statement-keys) :public-key-map (used-part record)))
+  (let [used (used-part record)]
+    (if (and (identical? used (:public-key-map record)) (every? public-keys (keys record)))
+      record
+      (assoc (select-keys record public-keys) :public-key-map used))))
 
 (defn public?
   "True if `record` has nothing that a public view leaves out but unused keys and

@@ -80,5 +80,6 @@
 
 (defn first-break
   "The first step of a judgement that does not hold, broken or unknown; or nil."
-  [{:keys [steps]}]
-  (first (remove #(true? (:holds %)) steps)))
+  [{:keys [outcome steps]}]
+  (when-not (= :valid outcome)
+    (first (remove #(true? (:holds %)) steps))))

@@ -54,6 +54,7 @@
   (let [record (v/record-named "devices-deny") verdict (v/verdict record)]
     (is (= [{:zone :service :grant 1 :deny 1 :zone-hash (get-in verdict [:zones :service :zone-hash])}]
            (:zones (memory/of record))))
+    (is (= (memory/of record) (memory/of record verdict)))
     (is (= (memory/of record) (memory/remember nil (memory/of record))))
     (is (= (memory/of record) (memory/of (record/public-view record))))))
 

@@ -198,6 +198,22 @@
         (is (= (public (last people)) (held m (last people))))
         (is (nil? (held m alice)))))))
 
+(deftest what-was-stopped-goes-on-where-it-was
+  (let [up (w/upstream) shared (store/memory) asked (atom 0) n 300
+        people (mapv #(h/person (str "person " %)) (range n))
+        listed {:store shared :list (constantly (mapv (comp h/hash-of :record) people)) :at-once 4}]
+    (doseq [p people]
+      (authority/install! (:store up) (:record p) w/now))
+    (with-mirror [m up listed]
+      (reset! (:how up) (fn [_] (when (= 50 (swap! asked inc)) (.countDown ^CountDownLatch (:stopped m))) nil))
+      (let [{:keys [new]} (mirror/round! m)]
+        (is (<= 47 new 54) "what was asked is kept, and nothing more is asked")
+        (is (nil? (:last-success (mirror/status m))) "it was no whole round")
+        (with-mirror [m up listed]
+          (is (= new (:records (mirror/status m))))
+          (is (= {:unchanged new :new (- (inc n) (long new))} (mirror/round! m)))
+          (is (= (inc n) (:records (mirror/status m)))))))))
+
 (deftest arguments
   (are [options sentence] (thrown-with-msg? IllegalArgumentException sentence (mirror/mirror options))
     {:nope 1} #"Unknown option :nope"

@@ -33,6 +33,7 @@
   (let [asked (atom 0)
         said #(do (swap! asked inc) "so it is")
         j (rules/judge [(rule :a (rules/holds said)) (rule :b (rules/holds "yes"))] {})]
+    (is (nil? (rules/first-break j)))
     (is (= [:valid 0] [(:outcome j) @asked]))
     (is (= ["so it is" "yes"] (map :because (:steps j)) (map :because (:steps j))))
     (is (= 1 @asked) "once")
@@ -44,6 +45,7 @@
     (is (= :invalid (:outcome j)))
     (is (= [:a :b] (ids j)))
     (is (= [:a :x/y] (rules/problems j)) "the rule's id where there is no other error")
+    (is (= :a (:rule (rules/first-break j))) "what is unknown too")
     (is (= 1 (:needs (peek (:steps j)))))))
 
 (deftest what-is-unknown-goes-on-unless-it-ends

@@ -34,9 +34,11 @@
                      (seq history) (assoc :zone-history history)))))
 
 (defn whole
-  "The public view, without the zones that have fallen."
-  [record]
-  (record/encode (apply dissoc record (zone-keys (filter #(fallen? record %) (zone/zones record))))))
+  "The public view, without the zones that have fallen. `record` is one, and kept as the bytes `b`."
+  [record b]
+  (if-let [fallen (seq (filter #(fallen? record %) (zone/zones record)))]
+    (record/encode (apply dissoc record (zone-keys fallen)))
+    b))
 
 (defn with-zones
   "Key map, master zone, history and those of `zones` that the record has; with `:fallen` false

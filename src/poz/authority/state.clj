@@ -21,15 +21,25 @@
 
 ;; ## Records
 
+(defn record-key
+  "Under which key the record with the original hash `hash` is kept."
+  [hash]
+  [:record hash])
+
+(defn record-bytes
+  "The bytes of the record with the original hash `hash`, or nil."
+  [read hash]
+  (read (record-key hash)))
+
 (defn record
   "The record with the original hash `hash`, or nil."
   [read hash]
-  (some-> (read [:record hash]) record/decode))
+  (some-> (record-bytes read hash) record/decode))
 
 (defn put-record
   "The change that keeps `record` (nil: that there is none) under `hash`."
   [hash record]
-  {[:record hash] (some-> record record/encode)})
+  {(record-key hash) (some-> record record/encode)})
 
 (defn domain
   "The original hash of the record that belongs to `domain`, for a server that learnt it from
@@ -73,15 +83,18 @@
 
 ;; ## Handles
 
-(defn- handle-key [{:keys [domain path handle]}]
+(defn handle-key
+  "Under which key the handle with the `address` `[domain path handle]` is kept."
+  [[domain path handle]]
   [:handle (codec/encode address-codec {:domain domain :path (vec path) :handle handle})])
 
-(defn- of-address [[domain path handle]] {:domain domain :path path :handle handle})
+(defn- state-at [read address]
+  (some->> (read (handle-key address)) (codec/decode handle-codec)))
 
 (defn handle
   "What is kept of the handle `{:domain :path :handle}`: `{:reserved :live :former}`, or nil."
-  [read address]
-  (some->> (read (handle-key address)) (codec/decode handle-codec)))
+  [read {:keys [domain path handle]}]
+  (state-at read [domain path handle]))
 
 (def ^:private parts [:reserved :live :former])
 
@@ -90,7 +103,7 @@
   [book read addresses]
   (reduce (fn [b address]
             (reduce-kv (fn [b part v] (assoc-in b [part address] v))
-              b (handle read (of-address address))))
+              b (state-at read address)))
     book addresses))
 
 (defn- state-of [book address]
@@ -103,7 +116,7 @@
     (for [address addresses
           :let [now (state-of after address)]
           :when (not= (state-of before address) now)]
-      [(handle-key (of-address address)) (when (seq now) (codec/encode handle-codec now))])))
+      [(handle-key address) (when (seq now) (codec/encode handle-codec now))])))
 
 (defn addresses
   "The addresses of this provider's entries in any of `records`, as `[domain path handle]`."

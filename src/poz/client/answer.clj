@@ -185,9 +185,9 @@
 
 (defn- remembered
   "The memory after seeing `record`, or the anomaly of a rollback or a fork, with the record."
-  [{:keys [remembered held]} record]
+  [{:keys [remembered held]} record verdict]
   (let [before (or remembered (some-> held memory/of))
-        memory (or (other-past before record) (memory/remember before (memory/of record)))]
+        memory (or (other-past before record) (memory/remember before (memory/of record verdict)))]
     (cond-> memory (error/anomaly? memory) (assoc :record record))))
 
 (defn- domain-proven
@@ -205,7 +205,7 @@
     (cond-> answer memory (assoc :memory memory))))
 
 (defn- record-answer [question options {:keys [record verdict fallen payload]} entry]
-  (let [memory (remembered options record)]
+  (let [memory (remembered options record verdict)]
     (if (error/anomaly? memory)
       memory
       (-> (select-keys question [:type :subject])

@@ -57,18 +57,27 @@
 
 (defn- wrong [& words] (throw (IllegalArgumentException. ^String (apply str words))))
 
+(defn- refuse! [{:keys [rule required]} k]
+  (wrong "The option " k " is " rule (when required ", and required") "."))
+
+(def ^:private prepared
+  "What is to be known of rows of options beside them: the `:defaults` that there are, and which are `:required`."
+  (memoize
+    (fn [rows]
+      {:defaults (into {} (keep (fn [[k {:keys [default]}]] (when (some? default) [k default]))) rows)
+       :required (into [] (keep (fn [[k {:keys [required]}]] (when required k))) rows)})))
+
 (defn- check! [rows given]
-  (when-let [k (first (remove rows (keys given)))]
-    (wrong "Unknown option " k "; known are " (sort (keys rows))))
-  (doseq [[k {:keys [required check rule]}] rows]
-    (when-not (if (contains? given k) (check (get given k)) (not required))
-      (wrong "The option " k " is " rule (when required ", and required") "."))))
+  (doseq [k (:required (prepared rows)) :when (not (contains? given k))]
+    (refuse! (rows k) k))
+  (doseq [[k v] given :let [{:keys [check] :as row} (rows k)]]
+    (cond
+      (nil? row) (wrong "Unknown option " k "; known are " (sort (keys rows)))
+      (not (check v)) (refuse! row k))))
 
 (defn fill
   "`given` with the defaults of `rows`. Throws IllegalArgumentException where one is unknown or
   wrong, or a required one is missing."
   [rows given]
   (check! rows given)
-  (merge {:executor (ForkJoinPool/commonPool)}
-    (into {} (keep (fn [[k {:keys [default]}]] (when (some? default) [k default]))) rows)
-    given))
+  (merge {:executor (ForkJoinPool/commonPool)} (:defaults (prepared rows)) given))

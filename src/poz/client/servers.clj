@@ -72,7 +72,7 @@
   "`servers` as they are to be tried: lower priority first, within one by weight at random
   (RFC 2782). `random` is a function that gives a number from 0 up to 1."
   [servers random]
-  (vec (service/order-hosts {:hosts servers} random)))
+  (if (next servers) (vec (service/order-hosts {:hosts servers} random)) (vec servers)))
 
 (defn label
   "\"host:port\", for a person."

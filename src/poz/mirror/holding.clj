@@ -34,8 +34,10 @@
 
 (defn- live-entries [{:keys [identity-zone]}]
   (when identity-zone
-    (let [gone (zone/denied identity-zone)]
-      (remove #(gone (zone/entry-hash :identity %)) (zone/entries :identity identity-zone)))))
+    (let [gone (zone/denied identity-zone) entries (zone/entries :identity identity-zone)]
+      (if (empty? gone)
+        entries
+        (remove #(gone (zone/entry-hash :identity %)) entries)))))
 
 (defn- address [{:keys [authority-domain path user-handle]}]
   [authority-domain path user-handle])
@@ -62,40 +64,57 @@
                 :else live)))
     live addresses))
 
+(defn- concerned
+  "The addresses that change hands, or may: those of the entries of `held` that `record` has not any
+  more, and of its proven `bindings`."
+  [held record bindings]
+  (let [now (into #{} (map address) (live-entries record))]
+    (distinct (concat (remove now (map address (live-entries held))) (keys bindings)))))
+
 (defn- handle-changes
   "The changes of handles when `record`, with the proven `bindings`, takes the place of `held`.
   What nobody could judge for want of the provider stays as it is."
   [read held record bindings]
-  (let [now (into #{} (map address) (live-entries record))
-        gone (remove now (map address (live-entries held)))
-        addresses (distinct (concat gone (keys bindings)))
+  (let [addresses (concerned held record bindings)
         before (state/into-book {} read addresses)
         after (assoc before :live (bound (:live before {}) (record/original-hash record) bindings addresses))]
     (state/changes before after addresses)))
 
 ;; ## Changes
 
+(defn- put-record [hash record b]
+  (if b {(state/record-key hash) b} (state/put-record hash record)))
+
 (defn changes
   "The changes that keep what an `outcome` found (`poz.mirror.plan`), checked at `now`: with
   `:before`, the bytes that were held when the pull began, and the `:bindings` of what is new. None
   where something else is held by now."
-  [read {:keys [outcome record held before bindings]} now]
+  [read {:keys [outcome record held before bindings] b :bytes} now]
   (let [hash (record/original-hash record)]
-    (when (= before (read [:record hash]))
+    (when (= before (read (state/record-key hash)))
       (merge (put-checked hash now)
         (when (not= :unchanged outcome)
-          (merge (state/put-record hash record)
+          (merge (put-record hash record b)
             (handle-changes read held record bindings)))))))
+
+(defn- keys-read
+  "The keys that `changes` reads for an outcome."
+  [{:keys [outcome record held bindings]}]
+  (cons (state/record-key (record/original-hash record))
+    (when (not= :unchanged outcome) (map state/handle-key (concerned held record bindings)))))
+
+(defn- fetched
+  "The values of `ks` in `store`, read at one moment; nil under a key that is not there."
+  [store ks]
+  (merge (zipmap ks (repeat nil)) (store/fetch store ks)))
 
 (defn commit!
   "Makes the changes of several `outcomes` in `store` in one commit: true, or false where others
   changed meanwhile what was read."
   [store outcomes now]
-  (let [seen (volatile! {}) made (volatile! {})
-        fetched (fn [k] (let [v (get (store/fetch store [k]) k)] (vswap! seen assoc k v) v))
-        read #(cond (contains? @made %) (@made %) (contains? @seen %) (@seen %) :else (fetched %))]
-    (doseq [o outcomes] (vswap! made merge (changes read o now)))
-    (store/commit! store @seen @made)))
+  (let [seen (fetched store (into [] (comp (mapcat keys-read) (distinct)) outcomes))]
+    (store/commit! store seen
+      (reduce (fn [made outcome] (into made (changes #(get made % (seen %)) outcome now))) {} outcomes))))
 
 (defn provider-of
   "A function for `providers`: what the store holds, judged at `now` by `assess`, each once."

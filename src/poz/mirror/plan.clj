@@ -1,10 +1,11 @@
 (ns poz.mirror.plan
   "What to ask a server about one record, and what to make of the answers: pure functions.
 
-  A *pull* is `{:subject :held :record :memory :serials :asked :fault}`: what is asked about, the
-  record as it was held when the pull began (nil: none), as it is by now, its memory
-  (`poz.memory`), what SERIAL said, the types that were asked so far, and the anomaly that ended it. `begin` makes one, `next-question` gives a
-  question of `poz.client` or nil, `answered` takes what came, `outcome` says how it ended.
+  A *pull* is `{:subject :held :record :bytes :memory :serials :asked :fault}`: what is asked about,
+  the record as it was held when the pull began (nil: none), as it is by now, its bytes if it came
+  whole, its memory (`poz.memory`), what SERIAL said, the types that were asked so far, and the
+  anomaly that ended it. `begin` makes one, `next-question` gives a question of `poz.client` or nil,
+  `answered` takes what came, `outcome` says how it ended.
 
   Of a record that is not held the whole is asked. One that is held costs a SERIAL, and CHAIN,
   RECORD or ZONES only where that differs: ZONES for what RECORD leaves out, zones that have
@@ -97,11 +98,13 @@
     (:zones memory)))
 
 (defn- followed
-  "The pull with the record `next` for its own, or an anomaly."
-  [{:keys [record] :as pull} next]
+  "The pull with the record `next` for its own, or an anomaly. `file` is the whole file that it came
+  as, if it did."
+  [{:keys [record] :as pull} next file]
   (or (when record (successor-fault pull next))
     (let [whole (record/public-view (if record (with-held-zones record next) next))]
-      (cond-> (assoc pull :record whole) record (assoc :memory (memory/of whole))))))
+      (cond-> (assoc pull :record whole :bytes (when (identical? whole next) file))
+        record (assoc :memory (memory/of whole))))))
 
 (defn- told
   "The pull with the `serials` that SERIAL told; or the anomaly where they are older than what it has."
@@ -123,7 +126,7 @@
                 (and failed? (another-way? type answer)) pull
                 failed? answer
                 (= :serial type) (told pull (:payload answer))
-                :else (error/attempt #(followed pull (:record answer))))]
+                :else (error/attempt #(followed pull (:record answer) (when (= :record type) (:payload answer)))))]
     (if (error/anomaly? found) (assoc pull :fault found) found)))
 
 (defn onto
@@ -137,16 +140,17 @@
       (answered pull {:type :record} {:record record}))))
 
 (defn outcome
-  "How a pull ended that has no next question: `{:outcome :new|:updated|:unchanged :record :held}`; or
-  the anomaly that ended it, `:mirror/incomplete` where the server never gave what it says it has."
-  [{:keys [held record memory serials fault asked]}]
+  "How a pull ended that has no next question: `{:outcome :new|:updated|:unchanged :record :bytes
+  :held}`; or the anomaly that ended it, `:mirror/incomplete` where the server never gave what it
+  says it has."
+  [{:keys [held record memory serials fault asked] b :bytes}]
   (let [lacks (when (and serials (not fault)) (seq (lacking memory serials)))]
     (cond
       fault fault
       lacks (error/anomaly :mirror/incomplete {:path (vec (sort lacks))})
-      (nil? held) {:outcome :new :record record}
+      (nil? held) {:outcome :new :record record :bytes b}
       (= #{:serial} asked) {:outcome :unchanged :record held}
-      :else {:outcome :updated :record record :held held})))
+      :else {:outcome :updated :record record :bytes b :held held})))
 
 ;; ## When to try again
 

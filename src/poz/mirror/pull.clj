@@ -7,7 +7,7 @@
 
   `pull-async` gives the outcome of `poz.mirror.plan` for one subject, with what `commit!` needs of
   it; `pull-all!` pulls many, so many at a time, and hands over what came in groups, such that
-  the store takes a group in one commit. An anomaly that contradicts what is held has
+  the store takes a group in one commit, while the next ones are on their way. An anomaly that contradicts what is held has
   `:evidence`, a text to keep: of a fork one that proves it (`poz.fork`), else the other record."
   (:require
    [poz.authority.state :as state]
@@ -20,7 +20,6 @@
    [poz.store :as store]
    [poz.verify :as verify])
   (:import
-   (java.util ArrayList)
    (java.util.concurrent CompletableFuture Executor LinkedBlockingQueue)
    (java.util.function Function Supplier)))
 
@@ -75,40 +74,66 @@
           (error/anomaly :fault/internal)))))
 
 (defn- held-bytes [{:keys [store]} hash]
-  (when hash ((reader store) [:record hash])))
+  (when hash ((reader store) (state/record-key hash))))
 
 (defn- settled
   "`[pull before]`: the ended `pull` and the bytes of what was held when it began. Where the subject
   was no hash, only now is it seen what was."
-  [source {:keys [record held] :as pull} before]
-  (let [b (or before (when (and record (not held)) (held-bytes source (record/original-hash record))))]
-    [(if (= b before) pull (plan/onto pull (record/decode b))) b]))
+  [source {:keys [record held] :as pull} {:keys [hash]} before]
+  (if (or hash held (nil? record))
+    [pull before]
+    (let [b (held-bytes source (record/original-hash record))]
+      [(if b (plan/onto pull (record/decode b)) pull) b])))
 
-(defn pull-async
-  "A CompletableFuture of the outcome for `subject`, of which the store holds the record if it is
-  named by its hash; or of an anomaly. `providers` as for `poz.mirror.holding`. `more` are options
-  of the client's, as for a handle or a domain."
-  ^CompletableFuture [{:keys [executor on-error] :as source} {:keys [hash] :as subject} providers more]
-  (let [before (delay (held-bytes source hash))
+(defn- pull-onto
+  "As `pull-async`, where `before` gives the bytes that are held of the record, if it is named by its
+  hash."
+  ^CompletableFuture [{:keys [executor on-error] :as source} subject before providers more]
+  (let [before (delay (before))
         begun #(plan/begin subject (some-> @before record/decode))
-        end (fn [pull] (let [[pull before] (settled source pull @before)]
+        end (fn [pull] (let [[pull before] (settled source pull subject @before)]
                          (assoc (ended source pull before providers) :subject subject)))]
     (-> (CompletableFuture/supplyAsync (reify Supplier (get [_] (begun))) ^Executor executor)
       (.thenCompose (reify Function (apply [_ pull] (continue source pull more))))
       (.thenApply (reify Function (apply [_ pull] (end pull))))
       (.exceptionally (reify Function (apply [_ t] (assoc (defect on-error t) :subject subject)))))))
 
+(defn pull-async
+  "A CompletableFuture of the outcome for `subject`, of which the store holds the record if it is
+  named by its hash; or of an anomaly. `providers` as for `poz.mirror.holding`. `more` are options
+  of the client's, as for a handle or a domain."
+  ^CompletableFuture [source {:keys [hash] :as subject} providers more]
+  (pull-onto source subject #(held-bytes source hash) providers more))
+
 ;; ## Many
 
-(def ^:private most-at-once
-  "How many outcomes are handed over together at most."
-  256)
+(def ^:private read-at-once
+  "Of how many records what is held is read together."
+  32)
 
-(defn- take-group [^LinkedBlockingQueue arrived]
-  (let [out (ArrayList.)]
-    (.add out (.take arrived))
-    (.drainTo arrived out (dec (long most-at-once)))
-    (vec out)))
+(defn- with-held
+  "`[hash bytes]` for each of the `hashes`: what is held of it, or nil."
+  [{:keys [store]} hashes]
+  (let [found (store/fetch store (map state/record-key hashes))]
+    (map (juxt identity #(get found (state/record-key %))) hashes)))
+
+(def ^:private most-together
+  "How many outcomes are handed over together at most, how many bytes of records, and how many
+  milliseconds the first of them waits for others. It bounds what waits in memory, and what is lost
+  where the process is killed."
+  {:outcomes 256 :bytes 4000000 :ms 200})
+
+(def ^:private no-group {:outcomes [] :bytes 0})
+
+(defn- gathered [{:keys [outcomes bytes] :as group} {:keys [before] b :bytes :as outcome} now]
+  (cond-> (assoc group :outcomes (conj outcomes outcome) :bytes (+ (long bytes) (count b) (count before)))
+    (empty? outcomes) (assoc :since now)))
+
+(defn- full? [{:keys [outcomes bytes since]} now]
+  (and (seq outcomes)
+    (or (<= (long (:outcomes most-together)) (count outcomes))
+      (<= (long (:bytes most-together)) (long bytes))
+      (<= (long (:ms most-together)) (- (long now) (long since))))))
 
 (defn- away? [{:poz/keys [anomaly]}]
   (contains? #{:unreachable :busy} anomaly))
@@ -118,27 +143,32 @@
   3)
 
 (defn- silence
-  "`[n anomaly]` after a group of outcomes: how many in a row went unanswered, and the last one."
-  [before group]
-  (reduce (fn [[n _] o] (if (away? o) [(inc (long n)) o] [0 nil])) before group))
+  "`[n anomaly]` after an outcome: how many in a row went unanswered, and the last one."
+  [[n _] outcome]
+  (if (away? outcome) [(inc (long n)) outcome] [0 nil]))
 
 (defn pull-all!
   "Pulls the records with the `hashes`, `at-once` at a time, and calls `taken` with groups of their
-  outcomes, each with its `:subject`. Ends early where the server does not answer several times in
-  a row, or once `(stop?)` says so. Nil; or the anomaly of the server that no longer answers."
-  [source hashes at-once providers stop? taken]
+  outcomes, each with its `:subject`, while others are on their way. Ends early where the server does
+  not answer several times in a row, or once `(stop?)` says so. Nil; or the anomaly of the server that
+  no longer answers."
+  [{:keys [now] :as source} hashes at-once providers stop? taken]
   (let [arrived (LinkedBlockingQueue.)
-        start! #(.thenAccept (pull-async source {:hash %} providers {}) (fn [o] (.put arrived o)))]
-    (loop [left (seq hashes) flying 0 [silent gone :as silence-now] [0 nil]]
+        start! (fn [[hash before]]
+                 (.thenAccept (pull-onto source {:hash hash} (constantly before) providers {}) (fn [o] (.put arrived o))))]
+    (loop [left (sequence (comp (partition-all read-at-once) (mapcat #(with-held source %))) hashes)
+           flying 0 group no-group [silent gone :as so-far] [0 nil]]
       (cond
-        (and left (< (long silent) (long most-silent)) (< flying (long at-once)) (not (stop?)))
+        (and (< flying (long at-once)) (seq left) (< (long silent) (long most-silent)) (not (stop?)))
         (do (start! (first left))
-            (recur (next left) (inc flying) silence-now))
+            (recur (rest left) (inc flying) group so-far))
+        (or (full? group (now)) (and (zero? flying) (seq (:outcomes group))))
+        (do (taken (:outcomes group))
+            (recur left flying no-group so-far))
         (zero? flying) gone
         :else
-        (let [group (take-group arrived)]
-          (taken group)
-          (recur left (- flying (count group)) (silence silence-now group)))))))
+        (let [outcome (.take arrived)]
+          (recur left (dec flying) (gathered group outcome (now)) (silence so-far outcome)))))))
 
 (defn commit!
   "Keeps what `outcomes` found, all in one commit, as checked at `now`; decides anew where others

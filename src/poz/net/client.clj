@@ -14,6 +14,7 @@
   (:import
    (io.netty.bootstrap Bootstrap)
    (io.netty.channel Channel ChannelFuture ChannelHandlerContext ChannelOption)
+   (io.netty.util NetUtil)
    (java.net InetAddress InetSocketAddress UnknownHostException)
    (java.util.concurrent CompletableFuture Executor Executors TimeUnit)
    (java.util.function BiConsumer)))
@@ -149,7 +150,7 @@
 
 (def ^:private resolver
   "Runs what asks for the address of a name, each on a thread that nothing else waits for: that may
-  take long. Threads are used again, since starting one takes longer than most names do."
+  take long, which what is an address already does not. Threads are used again, since starting one takes longer than most names do."
   (delay (Executors/newCachedThreadPool (transport/threads "poz-resolve"))))
 
 (defn- resolve-and-connect! [{:keys [options] :as exchange}]
@@ -160,17 +161,21 @@
       (fail! exchange :net/unreachable (str "no address for " host))
       (connect! exchange address))))
 
+(defn- address? [^String host]
+  (or (NetUtil/isValidIpV4Address host) (NetUtil/isValidIpV6Address host)))
+
+(defn- start! [{{:keys [host]} :options :keys [^CompletableFuture future] :as exchange}]
+  (let [start #(try (resolve-and-connect! exchange)
+                    (catch Throwable t (.completeExceptionally future t)))]
+    (if (address? host) (start) (.execute ^Executor @resolver start))))
+
 (defn exchange-async
   "See `poz.net/exchange-async`."
   ^CompletableFuture [{:keys [deadline-ms] :or {deadline-ms (:exchange-ms messages/limits)} :as options} request]
   (check! options request)
   (transport/choose (:transport options))
-  (let [future (CompletableFuture.)
-        exchange {:options options :request request :future future :state (volatile! nil)}]
+  (let [future (CompletableFuture.)]
     (.completeOnTimeout future (error/anomaly :net/timeout {:rule (str deadline-ms " ms")})
       (long deadline-ms) TimeUnit/MILLISECONDS)
-    (.execute ^Executor @resolver
-      (fn []
-        (try (resolve-and-connect! exchange)
-             (catch Throwable t (.completeExceptionally future t)))))
+    (start! {:options options :request request :future future :state (volatile! nil)})
     future))

@@ -31,6 +31,7 @@
 (defn- config ^SQLiteConfig [role busy-timeout]
   (let [c (doto (SQLiteConfig.)
             (.setBusyTimeout (int busy-timeout))
+            (.setGetGeneratedKeys false) ; which would be asked for, and parsed, with each write
             (.setSynchronous SQLiteConfig$SynchronousMode/FULL))]
     ;; only the first connection may make the file: one that is lost is not to come back empty
     (when (= :writer role) (.resetOpenMode c SQLiteOpenMode/CREATE))

@@ -63,7 +63,17 @@
     (testing "an entry that is gone lets its handle go"
       (holding/commit! s [(outcome (h/denying alice (+ (long h/t0) 300)) :current alice)] 79)
       (is (nil? (owner s "alice"))))
-    (is (true? (holding/commit! s [] 80)))))
+    (testing "as it came, where it came whole"
+      (let [b (record/encode (public thief))]
+        (holding/commit! s [(assoc (outcome thief :current nil) :bytes b)] 80)
+        (is (identical? b ((pull/reader s) [:record (h/hash-of (:record thief))])))))
+    (is (true? (holding/commit! s [] 81)))))
+
+(deftest a-group-is-decided-in-its-order
+  (let [s (store/memory) later (h/denying alice (+ (long h/t0) 300)) hash (h/hash-of (:record alice))]
+    (holding/commit! s [(outcome alice :current nil) (outcome later :current alice)] 77)
+    (is (= (public later) (state/record (pull/reader s) hash)))
+    (is (nil? (owner s "alice")))))
 
 (deftest two-who-claim-one-handle
   (let [both (fn [first-status second-status]

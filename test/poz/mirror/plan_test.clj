@@ -77,6 +77,15 @@
       alice served-again [:serial :record] :updated
       alice both [:serial :record] :updated)))
 
+(deftest what-came-whole-has-its-bytes
+  (let [of (fn [held answers] (:bytes (second (pull held answers))))
+        b (record/encode (public served))
+        more (record/encode (assoc (public served) :unknown-sections (sorted-map 96 (bytes/hex-> "01"))))]
+    (is (= b (of nil (constantly b))))
+    (is (= b (of alice (from served))) "nothing that was held is missing there")
+    (is (nil? (of nil (constantly more))) "not what is left out of it")
+    (is (nil? (of alice (from (revised alice {:timestamp (+ t0 500)})))) "nor what was put together")))
+
 (deftest a-fallen-zone-is-kept-and-got
   (let [held served
         changed (revised served {:timestamp (+ t0 5000)

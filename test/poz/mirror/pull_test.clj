@@ -49,10 +49,47 @@
         (is (= :fault/internal (:poz/error (pulled source {:hash (bytes/zeros 32)} {}))))
         (is (= ["a defect"] @seen))))))
 
+(deftest one-that-fails-stops-no-other
+  (let [{:keys [alice bob how] :as up} (w/upstream)
+        people [alice bob] hash-of (comp h/hash-of :record)
+        damaged (record/encode (assoc (record/public-view (:record alice)) :public-key-map (:public-key-map (:record bob))))
+        groups (atom [])]
+    (reset! how (fn [{:keys [payload] :as request}]
+                  (when (= (hash-of alice) (:hash payload)) ((w/responding :record (constantly damaged)) request))))
+    (with-source up {}
+      (fn [source]
+        (is (nil? (pull/pull-all! source (into [(bytes/zeros 32)] (map hash-of) people) 1 (pull/providers source) (constantly false)
+                    #(swap! groups conj %))))
+        (is (= [[[:wire/not-found nil] [:chain/current-hash nil] [nil :new]]] (map #(map (juxt :poz/error :outcome) %) @groups))
+          "handed over together, each for itself")
+        (pull/commit! source (first @groups))
+        (is (= [nil (record/public-view (:record bob))] (map #(pull/held source (hash-of %)) people)))))))
+
+(deftest what-is-handed-over-together-is-bounded
+  (let [up (w/upstream) clock (:clock up) sizes (atom []) waiting (atom [])
+        hashes (mapv #(crypto/sha3-256 (bytes/utf8 (str %))) (range 600))
+        all! (fn [exchange] (with-source up {:exchange exchange}
+                              (fn [source]
+                                (reset! sizes [])
+                                (pull/pull-all! source hashes 8 (constantly nil) (constantly false) #(swap! sizes conj (count %)))
+                                @sizes)))
+        none (fn [_ _] (CompletableFuture/completedFuture (error/anomaly :wire/not-found)))]
+    (is (= [256 256 88] (all! none)) "in number")
+    (testing "and in time"
+      (let [sizes (all! (fn [a b] (swap! clock + 10) (none a b)))]
+        (is (= 600 (reduce + sizes)))
+        (is (< (long (reduce max sizes)) 40))))
+    (testing "and no more is asked while it is kept"
+      (with-source up {:exchange none}
+        (fn [source]
+          (pull/pull-all! source (take 300 hashes) 8 (constantly nil) (constantly false) #(swap! waiting conj (count %)))
+          (is (= [256 44] @waiting)))))))
+
 (deftest many-records-so-many-at-a-time
-  (let [flying (atom 0) most (atom 0)
+  (let [flying (atom 0) most (atom 0) asked (atom 0)
         up (w/upstream)
         exchange (fn [_ _]
+                   (swap! asked inc)
                    (swap! most max (swap! flying inc))
                    (CompletableFuture/supplyAsync (fn [] (swap! flying dec) (error/anomaly :wire/not-found))))
         hashes (mapv #(crypto/sha3-256 (bytes/utf8 (str %))) (range 200)) groups (atom [])]
@@ -64,8 +101,9 @@
           (is (= 200 (count @groups)))
           (is (<= 1 @most 5))
           (testing "until it is told to stop"
-            (is (nil? (all! #(<= 20 (count @groups)))))
-            (is (<= 20 (count @groups) 30)))
+            (reset! asked 0)
+            (is (nil? (all! #(<= 20 @asked))))
+            (is (<= 20 (count @groups) 25)))
           (is (nil? (pull/pull-all! source [] 5 (constantly nil) (constantly false) #(throw (ex-info "none" {:o %}))))))))
     (testing "or nobody answers, three times in a row"
       (with-source up {:exchange (fn [_ _] (CompletableFuture/completedFuture (error/anomaly :net/timeout)))}
