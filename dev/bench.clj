@@ -11,7 +11,10 @@
    [bench.mirror :as mirror]
    [bench.net :as net]
    [bench.noise :as noise]
+   [bench.scale :as scale]
+   [bench.servers :as servers]
    [bench.store :as store]
+   [bench.submit :as submit]
    [bench.verify :as verify]
    [clojure.string :as str]))
 
@@ -27,6 +30,9 @@
    ["mirror" {:doc "copying an authority, beside bare verdicts; a number after it says how many records" :run mirror/run}]
    ["lookup" {:doc "a cold lookup of a user, beside its bare round trips" :run lookup/run}]
    ["store" {:doc "reads and durable writes of each store" :run store/run}]
+   ["submit" {:doc "verified submissions, beside bare durable writes of the same rows" :run submit/run}]
+   ["scale" {:doc "a store of many records, beside one of 10,000; a number after it says how many" :run scale/run}]
+   ["servers" {:doc "two servers on one PostgreSQL, beside one" :run servers/run}]
    ["growth" {:doc "time and memory against entries, revisions, bytes and connections, with pictures" :run growth/run}]])
 
 (def ^:private help

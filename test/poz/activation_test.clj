@@ -46,7 +46,7 @@
 (defn- assessed [provider now] (verify/assess provider now))
 
 (defn- activate [book record now]
-  (activation/activate book (record/public-view record) (assessed (:provider book) now) now))
+  (activation/activate book (record/public-view record) (delay (assessed (:provider book) now)) now))
 
 (def ^:private empty-book (activation/book provider ["social.example"]))
 
