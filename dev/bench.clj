@@ -11,6 +11,7 @@
    [bench.mirror :as mirror]
    [bench.net :as net]
    [bench.noise :as noise]
+   [bench.room :as room]
    [bench.scale :as scale]
    [bench.servers :as servers]
    [bench.store :as store]
@@ -33,6 +34,7 @@
    ["submit" {:doc "verified submissions, beside bare durable writes of the same rows" :run submit/run}]
    ["scale" {:doc "a store of many records, beside one of 10,000; a number after it says how many" :run scale/run}]
    ["servers" {:doc "two servers on one PostgreSQL, beside one" :run servers/run}]
+   ["room" {:doc "bytes on the disk for a person, in each store" :run room/run}]
    ["growth" {:doc "time and memory against entries, revisions, bytes and connections, with pictures" :run growth/run}]])
 
 (def ^:private help

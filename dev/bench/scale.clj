@@ -19,7 +19,7 @@
    [poz.store :as store]
    [poz.store.sqlite :as sqlite])
   (:import
-   (java.io File)
+   (java.io File OutputStream)
    (java.nio.file Files Path)
    (java.util Random)))
 
@@ -63,12 +63,20 @@
         (when-not (= (vs n) (get (store/fetch s [k]) k))
           (throw (ex-info "Not the record that was put in." {:key k})))))))
 
+(defn- read-through!
+  "Has the system read the file, as it has what a server that is up for long is asked for."
+  [^File file]
+  (with-open [in (io/input-stream file)]
+    (.transferTo in (OutputStream/nullOutputStream))))
+
 (defn- print-row [name small large unit]
   (println (format "%-46s %9.1f %9.1f %s  %5.2f ×" name (double small) (double large) unit (/ (double large) (double small))))
   (flush))
 
 (defn- measure-store [parts]
-  (let [stores (mapv (fn [{:keys [folder]}] (sqlite/open (str (io/file folder "store.sqlite")))) parts)]
+  (let [files (mapv #(io/file (:folder %) "store.sqlite") parts)
+        _ (run! read-through! files)
+        stores (mapv (comp sqlite/open str) files)]
     (try
       (let [[f g] (mapv (fn [s {:keys [records]}] (fetching s records)) stores parts)
             t (harness/measure f) ratio (harness/compare-to f g)]

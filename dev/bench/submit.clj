@@ -29,7 +29,7 @@
 (set! *warn-on-reflection* true)
 
 (def ^:private population 600)
-(def ^:private warm-up 8)
+(def ^:private warm-up 14)
 (def ^:private rounds 7)
 (def ^:private together 64)
 
@@ -123,7 +123,7 @@
   (with-open [f (RandomAccessFile. file "rw")]
     (/ (double (harness/measure #(do (.write f (byte-array 2048)) (.sync (.getFD f))))) 1e3)))
 
-(defn- round
+(defn- round-of
   "Name → `[µs cpu]`, of people one revision later for each way that submits: `[people times]`."
   [server s bare people]
   (let [one (later people) many (later one)
@@ -157,7 +157,7 @@
                (ratio times (str name ", 64 at a time") (str name ", one by one"))))))
 
 (defn run
-  "Prints the table. Takes about half a minute."
+  "Prints the table. Takes about a minute."
   []
   (let [folder (process/folder)]
     (try
@@ -171,7 +171,7 @@
                   [people & results] (loop [people people results [] left (+ (long warm-up) (long rounds))]
                                        (if (zero? left)
                                          (cons people results)
-                                         (let [[people result] (round server s bare people)]
+                                         (let [[people result] (round-of server s bare people)]
                                            (recur people (conj results result) (dec left)))))
                   times (apply merge-with into (map #(update-vals % vector) (drop warm-up results)))]
               (print-table times)
