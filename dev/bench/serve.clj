@@ -54,6 +54,7 @@
         line (.readLine ^BufferedReader (io/reader (.getInputStream p)))]
     (let [{:keys [event ports domains original-hash noise-key]} (some-> line (json/read-str :key-fn keyword))]
       (when-not (= "ready" event)
+        (process/stop! p)
         (throw (ex-info (str "The server did not start: " line (slurp (io/file folder "log"))) {})))
       {:process p :ports ports :domains domains :hash (bytes/hex-> original-hash) :noise-key (bytes/hex-> noise-key)})))
 
