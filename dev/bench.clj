@@ -11,8 +11,12 @@
    [bench.mirror :as mirror]
    [bench.net :as net]
    [bench.noise :as noise]
+   [bench.room :as room]
+   [bench.scale :as scale]
+   [bench.servers :as servers]
    [bench.start :as start]
    [bench.store :as store]
+   [bench.submit :as submit]
    [bench.verify :as verify]
    [clojure.string :as str]))
 
@@ -29,6 +33,10 @@
    ["lookup" {:doc "a cold lookup of a user, beside its bare round trips" :run lookup/run}]
    ["store" {:doc "reads and durable writes of each store" :run store/run}]
    ["start" {:doc "new JVMs: loading poz.api, a first verdict, target/poz verify; beside Clojure alone and minisign" :run start/run}]
+   ["submit" {:doc "verified submissions, beside bare durable writes of the same rows" :run submit/run}]
+   ["scale" {:doc "a store of many records, beside one of 10,000; a number after it says how many" :run scale/run}]
+   ["servers" {:doc "two servers on one PostgreSQL, beside one" :run servers/run}]
+   ["room" {:doc "bytes on the disk for a person, in each store" :run room/run}]
    ["growth" {:doc "time and memory against entries, revisions, bytes and connections, with pictures" :run growth/run}]])
 
 (def ^:private help

@@ -171,6 +171,18 @@
                                 (granted :identity [entry])
                                 (granted :service (sorted-by-encoding :service (map service-entry (range 2))))))))}))
 
+(defn siblings
+  "The records numbered `from` to `to`, with four services each, all by the keys of one holder and so
+  cheap to make: they are dated apart, which makes each another record, as true as any."
+  [from to]
+  (let [ada (holder "ada" algorithms)
+        parts (merge (select-keys (:record ada) [:public-key-map])
+                (select-keys (:master-zone (:record ada)) [:master-keys :delegations]))
+        services (sorted-by-encoding :service (map service-entry (range 4)))]
+    (vec (for [i (range from to)
+               :let [draft (master/genesis (assoc parts :timestamp (+ (long start) (long i))))]]
+           (:record (granted (assoc ada :record (finished draft [0 1] (:secrets ada))) :service services))))))
+
 (defn with-services
   "A record with `n` services in its Service Zone."
   [n]

@@ -86,7 +86,7 @@
 (defn- entry-fault
   "Why the newly live `entry` of the record `hash` may not go live, an anomaly, or nil."
   [book assessed hash now [address entry]]
-  (let [status (:status (identity/judge-entry entry hash assessed))]
+  (let [status (:status (identity/judge-entry entry hash @assessed))]
     (cond
       (not= hash (reserved-for book address now)) (error/anomaly :request/not-reserved {:found (pr-str address)})
       (not= :current status) (error/anomaly :request/entry-missing {:found (name status)}))))
@@ -112,8 +112,8 @@
 (defn activate
   "The book after the update `update-record` (with its Identity Zone) is taken at `now`, all
   at once: the record stored, handles that it newly holds live, handles that it no longer
-  holds released; or the anomaly of what stands against it. `assessed` is the provider as
-  `poz.identity` takes it (`poz.verify/assess`)."
+  holds released; or the anomaly of what stands against it. `assessed` is a delay of the provider
+  as `poz.identity` takes it (`poz.verify/assess`): only new entries ask for it."
   [book update-record assessed now]
   (let [hash (get-in update-record [:master-zone :original-master-hash])
         held (get-in book [:records hash])

@@ -186,7 +186,7 @@
   (let [hash (record/original-hash update-record)
         book (assoc-in book [:records hash] held-record)
         after (activation/activate (cond-> book (nil? held-record) (clojure.core/update :records dissoc hash))
-                update-record (verify/assess (:provider book) now) now)
+                update-record (delay (verify/assess (:provider book) now)) now)
         addresses (state/addresses config update-record held-record)]
     (cond
       (error/anomaly? after) {:failure (with-held after held-record)}

@@ -250,6 +250,16 @@
     (doseq [part [:authority :grant :deny]]
       (check-judgement! [(zone/zone-key z) part] (get-in verdict [:zones z part])))))
 
+(defn- changed
+  "The zones that are not as they are held."
+  [judged]
+  (for [[z {:keys [kind]}] judged :when (not= :same kind)] z))
+
+(defn- with-zones
+  "`record` with no other zones than `zones`: the others were judged when they came."
+  [record zones]
+  (apply dissoc record (mapcat (juxt zone/authority-key zone/zone-key) (remove (set zones) zone/names))))
+
 (defn- regranted [held record judged]
   (for [[z {:keys [kind]}] judged :when (= :grant kind)
         :let [gone (zone/denied (:zone (zone/sections held z)))
@@ -269,7 +279,7 @@
         judged (successors held update)
         record (merged held update chain judged)
         _ (check-times! held update judged now)
-        verdict (verify/verify record {:now now :keep :faults})]
+        verdict (verify/assess (with-zones record (changed judged)) now :faults)]
     (check-chain! verdict)
     (check-zones! verdict judged)
     (if (and held (= (peek chain) (:master-zone held)) (every? #{:same} (map :kind (vals judged))))

@@ -46,7 +46,7 @@
 (defn- assessed [provider now] (verify/assess provider now))
 
 (defn- activate [book record now]
-  (activation/activate book (record/public-view record) (assessed (:provider book) now) now))
+  (activation/activate book (record/public-view record) (delay (assessed (:provider book) now)) now))
 
 (def ^:private empty-book (activation/book provider ["social.example"]))
 
@@ -87,7 +87,9 @@
   (is (= {} (:reserved live)))
   (is (= {(original ann) (record/public-view ann-live)} (:records live)))
   (testing "the same update again changes nothing"
-    (is (= live (activate live ann-live (+ start 30)))))
+    (is (= live (activate live ann-live (+ start 30))))
+    (is (= live (activation/activate live (record/public-view ann-live) (delay (throw (IllegalStateException.))) (+ start 30)))
+      "who has no new handle needs no provider"))
   (testing "it is taken for everyone else"
     (is (= :request/taken (problem (activation/reserve live (entry bob "alice") (+ start 30) day))))))
 

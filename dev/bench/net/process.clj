@@ -89,10 +89,15 @@
         fields (str/split (subs stat (+ 2 (str/last-index-of stat ")"))) #" ")]
     (+ (parse-long (fields 11)) (parse-long (fields 12)))))
 
-(defn cpu-ms
-  "The milliseconds of CPU that the process and those that it has started have used so far, as
-  user and as system."
-  ^double [^Process process]
-  (let [^Stream descendants (.descendants process)
-        pids (cons (.pid process) (map #(.pid ^ProcessHandle %) (iterator-seq (.iterator descendants))))]
+(defn handle-cpu-ms
+  "The milliseconds of CPU that the process of a handle and those that it has started have used so
+  far, as user and as system."
+  ^double [^ProcessHandle handle]
+  (let [^Stream descendants (.descendants handle)
+        pids (cons (.pid handle) (map #(.pid ^ProcessHandle %) (iterator-seq (.iterator descendants))))]
     (/ (* 1000.0 (reduce + (map ticks pids))) @ticks-per-second)))
+
+(defn cpu-ms
+  "The same of a process."
+  ^double [^Process process]
+  (handle-cpu-ms (.toHandle process)))

@@ -2,13 +2,15 @@
   "A PostgreSQL server of one's own on loopback, in a folder that vanishes. It needs PostgreSQL's
   programs; as root it runs them as the user `postgres`, for they refuse.
 
-  `(with-server f)` calls `f` while it runs; there `url` says where, for the user `poz`, and
-  `stop!` and `start!` take it away and bring it back."
+  `(with-server f)` calls `f` while it runs; there `url` says where, for the user `poz`, `process` is
+  its process, and `stop!` and `start!` take it away and bring it back."
   (:require
    [clojure.java.io :as io]
-   [clojure.java.shell :as shell])
+   [clojure.java.shell :as shell]
+   [clojure.string :as str])
   (:import
    (java.io File)
+   (java.lang ProcessHandle)
    (java.net InetAddress ServerSocket)
    (java.nio.file Files)
    (java.nio.file.attribute FileAttribute)))
@@ -63,6 +65,12 @@
   "The URL of its database."
   []
   (str "jdbc:postgresql://127.0.0.1:" (:port *server*) "/postgres"))
+
+(defn process
+  "The handle of its process, which has started all others of it."
+  ^ProcessHandle []
+  (let [pid (first (str/split-lines (slurp (str (:folder *server*) "/data/postmaster.pid"))))]
+    (.get (ProcessHandle/of (parse-long pid)))))
 
 (defn stop!
   "Takes the server away, in the midst of what it does."
