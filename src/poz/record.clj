@@ -215,8 +215,11 @@
     (output/result w)))
 
 (defn pack
-  "The file that holds `sections`, a map of code → bytes, whatever they hold."
+  "The file that holds `sections`, a map of code → bytes, whatever they hold. Throws the anomaly of
+  what is no code."
   [sections]
+  (doseq [code (remove code? (keys sections))]
+    (error/fail! :format/range {:path [:toc] :rule "a code from 0 to 65535" :found code}))
   (let [w (output/writer nil) codes (long-array (sort (keys sections)))]
     (write-sections! w (fn [^Writer w code] (.content w (sections code))) codes)
     (finished w (alength codes))))

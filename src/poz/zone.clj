@@ -9,7 +9,7 @@
   (:require
    [poz.bytes :as bytes]
    [poz.codec :as codec]
-   [poz.codec.order :as order]
+   [poz.codec.ids :as ids]
    [poz.codec.source :as source]
    [poz.crypto :as crypto]
    [poz.format :as format]
@@ -114,7 +114,7 @@
   (update-vals entry-lists #(codec/of-node (:item %))))
 
 (def ^:private entry-ids
-  (update-vals entry-lists #(order/key-fn (or (:id (:props %)) (:sort (:props %))))))
+  (update-vals entry-lists #(ids/key-fn (or (:id (:props %)) (:sort (:props %))))))
 
 (defn entry-node
   "The node of an entry of `zone`."

@@ -159,6 +159,11 @@
     (sections {0x10 (bytes/zeros 34)}) :format/section-pair
     (sections {0x51 (bytes/zeros 34)}) :format/section-pair))
 
+(deftest only-codes-are-packed
+  (doseq [code [-1 0x10000 :master-zone]]
+    (is (= {:poz/error :format/range :path [:toc] :found code}
+           (select-keys (error/attempt #(record/pack {0 bytes/empty code bytes/empty})) [:poz/error :path :found])))))
+
 (deftest a-fault-inside-a-section-has-the-offset-in-the-file
   (let [first-master-key (+ 32 8 32 32 4 8 2)
         at (+ 67 first-master-key 1)]

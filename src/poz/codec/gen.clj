@@ -13,6 +13,7 @@
    [clojure.test.check.generators :as gen]
    [poz.codec :as codec]
    [poz.codec.gen.scalar :as scalar]
+   [poz.codec.ids :as ids]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
    [poz.codec.repair :as repair]))
@@ -51,7 +52,7 @@
   "A function of any items of the list `node` that gives those of them that can stand
   in one list, in order."
   [node]
-  (let [id (order/id-fn node) sorted (in-order node)]
+  (let [id (ids/id-fn node) sorted (in-order node)]
     (fn [items]
       (vec (sorted (if id (distinct-by id items) items))))))
 

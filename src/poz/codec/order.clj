@@ -1,27 +1,17 @@
 (ns poz.codec.order
-  "What the items of a list owe one another: their order and their identity.
+  "What the items of a list owe one another: their order. That no two of them are the same is in
+  `poz.codec.ids`.
 
   `:sort` is `:item` (the items themselves ascend), `:encoding` (their bytes do, so
-  that only reader and writer can tell) or the fields by which they ascend. `:id` is
-  the fields that no two items share, `:distinct` says that no two items are equal.
+  that only reader and writer can tell) or the fields by which they ascend.
 
   Values are ordered as their bytes are, so there are two ways to ask: `item-comparator`
   compares values, `encoding-comparator` the bytes at hand, which is faster."
-  (:require
-   [poz.codec.value :as value])
   (:import
-   (clojure.lang APersistentVector IFn$LO IFn$OL IFn$OLLLL IFn$OLOO IFn$OOLO)
+   (clojure.lang APersistentVector IFn$LO IFn$OLLLL)
    (java.util Arrays)))
 
 (set! *warn-on-reflection* true)
-
-(defn key-fn
-  "A function of a map that gives the value of `fields` in it: the value itself of a
-  single field, else a vector."
-  [fields]
-  (if (= 1 (count fields))
-    (first fields)
-    (apply juxt fields)))
 
 (defn- rank-fn
   "A function that gives a value of `node` as something that `compare` orders as the
@@ -95,83 +85,6 @@
     :encoding compare-all
     :item (compare-places [[0 (:min item)]])
     (compare-places (joined (mapv #(place item %) (:sort props))))))
-
-;; ## Identity
-
-(defn id-fn
-  "For a list node: the function that gives what no two of its items share, or nil."
-  [{:keys [props]}]
-  (cond (:distinct props) identity
-        (:id props) (key-fn (:id props))))
-
-(defn- share-fields
-  "A function that says whether two maps have the same values of `fields`. The last one is
-  looked at first: an id goes from the common to the particular."
-  [fields]
-  (reduce (fn [share-rest k]
-            (fn [a b]
-              (and (value/equal? (value/of a k) (value/of b k)) (share-rest a b))))
-    (fn [_ _] true) fields))
-
-(defn- id-fields
-  "The fields of an item that make its id; nil where the item itself does."
-  [{:keys [item props]}]
-  (or (:id props) (seq (map :key (:fields item)))))
-
-(defn- hash-fields
-  "A function of a map that gives a hash of its values of `fields`."
-  ^IFn$OL [fields]
-  (if-let [k (peek fields)]
-    (let [hash-rest (hash-fields (pop fields))]
-      (fn ^long [m] (unchecked-add (unchecked-multiply 31 (.invokePrim hash-rest m)) (hash (value/of m k)))))
-    (fn ^long [_] 0)))
-
-(def ^:private ^:const few 8)
-
-(defn seen
-  "What an `id-check` of `n` items is to remember them by: a hash table, of which each place has
-  an item's hash and its position + 1, or 0. It holds them close together, so that looking at
-  many items does not take longer for each."
-  ^longs [^long n]
-  (when (< few n) (long-array (* 2 (Long/highestOneBit (* 2 n))))))
-
-(defn- remember
-  "A function of a table as `seen` gives, items, and the position of one of them, which puts that
-  item into the table, or says that one with the same id is in it."
-  ^IFn$OOLO [^IFn$OL hash-of share?]
-  (fn [^longs table ^objects items ^long i]
-    (let [item (aget items i) hash (.invokePrim hash-of item)
-          high (bit-shift-left hash 32) mask (dec (alength table))]
-      (loop [at (bit-and hash mask)]
-        (let [entry (aget table at)]
-          (cond (zero? entry) (do (aset table at (bit-or high (inc i))) false)
-                (and (= high (bit-and entry -0x100000000))
-                  (share? (aget items (dec (bit-and entry 0xffffffff))) item)) true
-                :else (recur (bit-and (inc at) mask))))))))
-
-(defn id-facts
-  "The facts of the fault that `item` shares its id with another."
-  [node item]
-  {:rule "no two items share an id" :found (pr-str ((id-fn node) item))})
-
-(defn id-check
-  "For a list node no two of whose items may share an id: a function of an array of items, a
-  position in it and what `seen` gave, which says whether an item before the one at the
-  position shares its id; else nil. It is called for each position in turn."
-  ^IFn$OLOO [node]
-  (when (id-fn node)
-    (let [fields (id-fields node)
-          ^IFn$OL hash-of (if fields (hash-fields (vec fields)) (fn ^long [item] (hash item)))
-          share? (if fields (share-fields fields) value/equal?)
-          shares-with-seen? (remember hash-of share?)]
-      (fn [^objects items ^long i ids]
-        (let [item (aget items i)]
-          (if ids
-            (.invokePrim shares-with-seen? ids items i)
-            (loop [j 0]
-              (cond (= i j) false
-                    (share? (aget items j) item) true
-                    :else (recur (inc j))))))))))
 
 ;; ## Faults
 

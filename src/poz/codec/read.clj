@@ -8,6 +8,7 @@
   is held against them first. Byte strings are slices of what is read, not copies."
   (:require
    [poz.bytes :as bytes]
+   [poz.codec.ids :as ids]
    [poz.codec.input :refer [fault! get-int need! position remaining seek! set-path! take-slice]]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
@@ -193,13 +194,13 @@
         read-count (count-reader node depth)
         ^AFn read-item (compile-reader item below)
         compare-items (order/encoding-comparator node)
-        shares-id? (order/id-check node)]
+        shares-id? (ids/id-check node)]
     (fn [^Reader r]
       (let [n (.invokePrim read-count r)
             ^ByteBuffer b (.-buffer r)
             items (Arrays/copyOf ^objects no-items (unchecked-int n))
             path (.-path r)
-            ids (when shares-id? (order/seen n))]
+            ids (when shares-id? (ids/seen n))]
         (path/parts! path depth nil)
         (loop [i 0 before 0]
           (when (< i n)
@@ -211,7 +212,7 @@
                   (when-not (neg? c)
                     (pair-fault! r below c i (- start (.-base r))))))
               (when (and shares-id? (.invokePrim shares-id? items i ids))
-                (fault! r below :format/duplicate (- start (.-base r)) (order/id-facts node (aget items i))))
+                (fault! r below :format/duplicate (- start (.-base r)) (ids/id-facts node (aget items i))))
               (recur (inc i) start))))
         (LazilyPersistentVector/createOwning items)))))
 

@@ -13,6 +13,7 @@
   (:require
    [poz.bytes :as bytes]
    [poz.codec :as codec]
+   [poz.codec.ids :as ids]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
    [poz.codec.text :as text]))
@@ -105,7 +106,7 @@
       {:path [i] :message (str "no two items share an id: item " i " has that of item " before)})))
 
 (defn- id-check [node]
-  (when-let [id (order/id-fn node)]
+  (when-let [id (ids/id-fn node)]
     (check "no two items share an id" (fn [v] (when (seq v) (id-problems id v))))))
 
 (defn- all-of [form checks]

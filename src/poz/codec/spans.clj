@@ -20,6 +20,7 @@
   A tree takes some hundred times the memory of its bytes: nothing for a server."
   (:require
    [poz.bytes :as bytes]
+   [poz.codec.ids :as ids]
    [poz.codec.input :as input]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
@@ -223,7 +224,7 @@
 (defn- trace-items
   "The spans of `n` items, the last one broken where it or the order is."
   [{:keys [item] :as node} cursor path ^long n]
-  (let [id-of (or (order/id-fn node) (constantly nil))
+  (let [id-of (or (ids/id-fn node) (constantly nil))
         check (list-check node cursor id-of)]
     (loop [i 0 spans [] ids #{}]
       (if (= i n)

@@ -7,6 +7,7 @@
   nothing out."
   (:require
    [poz.bytes :as bytes]
+   [poz.codec.ids :as ids]
    [poz.codec.node :as node]
    [poz.codec.order :as order]
    [poz.codec.output :refer [fault! set-path! type-fault!]]
@@ -143,12 +144,12 @@
         ^AFn write-item (compile-writer item below)
         count-fault (order/count-check node)
         compare-items (order/encoding-comparator node)
-        shares-id? (order/id-check node)]
+        shares-id? (ids/id-check node)]
     (fn [^Writer w v]
       (let [items (items-of w above v)
             n (alength items)
             path (.-path w)
-            ids (when shares-id? (order/seen n))]
+            ids (when shares-id? (ids/seen n))]
         (when-let [facts (.invokePrim count-fault n)]
           (fault! w above :format/count facts))
         (.integer w 2 n)
@@ -162,7 +163,7 @@
                 (let [c (.invokePrim compare-items (.room w 0) before start (.position w))]
                   (when-not (neg? c) (pair-fault! w below c i))))
               (when (and shares-id? (.invokePrim shares-id? items i ids))
-                (fault! w below :format/duplicate (order/id-facts node (aget items i))))
+                (fault! w below :format/duplicate (ids/id-facts node (aget items i))))
               (recur (inc i) start))))))))
 
 (defn- surplus-fault!

@@ -68,32 +68,6 @@
         (order/encoding-comparator
           (node/parse {} [:list {:sort [:b]} [:struct {} [:a {} [:text {}]] [:b {} :u8]]])))))
 
-(defn- first-shared
-  "The first position in `items` whose item shares its id with one before it."
-  [form items]
-  (let [shares-id? (order/id-check (node/parse samples/registry form))
-        array (object-array items) ids (order/seen (count items))]
-    (first (filter #(shares-id? array % ids) (range (count items))))))
-
-(deftest the-first-item-that-shares-an-id-is-found
-  (doseq [n [3 8 9 200]
-          :let [services (mapv (fn [i] {:type :mail :name (str i) :hosts [i]}) (range n))
-                numbers (vec (range n))]]
-    (is (nil? (first-shared :service-body services)))
-    (is (= 2 (first-shared :service-body (assoc services 2 {:type :mail :name "0" :hosts []}))) n)
-    (is (nil? (first-shared :service-body (assoc services 2 {:type :feed :name "0" :hosts [0]}))) n)
-    (is (= (dec n) (first-shared [:list {:distinct true} :u8] (assoc numbers (dec n) 0))) n)
-    (is (= (dec n) (first-shared [:list {:distinct true} :u8] (assoc numbers (dec n) (int 0))))
-      "a number is itself in any class"))
-  (is (nil? (order/id-check (node/parse {} [:list {} :u8])))))
-
-(deftest what-no-two-items-share
-  (let [id (fn [form] (order/id-fn (node/parse samples/registry form)))]
-    (is (= "main" ((id :feed-body) {:name "main" :chains []})))
-    (is (= [:mail "x"] ((id :service-body) {:name "x" :type :mail})))
-    (is (= {:a 1} ((id [:list {:distinct true} :u8]) {:a 1})))
-    (is (nil? (id [:list {} :u8])))))
-
 (deftest counts-have-a-rule
   (are [form n fault] (= fault (order/count-fault (node/parse {} form) n))
     [:list {:min 1 :max 3} :u8] 0 {:rule "1 to 3 items" :found 0}

@@ -54,18 +54,23 @@
     (is (nil? (source/of (decoded :plain "01"))) "its type does not say so")
     (is (nil? (source/of nil)))))
 
+(defn- whole
+  "`statement` with its content in one piece."
+  [statement]
+  (update statement :content bytes/join))
+
 (defn- statements
   "All statements of `record`, and the hashes that go over more than their contents."
   [{:keys [public-key-map] :as record}]
   (let [hashes (signing/key-hashes public-key-map)]
     (concat
-      (for [r (chain/revisions record)] (chain/statement r hashes :whole))
+      (for [r (chain/revisions record)] (whole (chain/statement r hashes :whole)))
       (for [r (chain/revisions record)] (chain/current-hash r (chain/statement r hashes)))
       (for [z (zone/zones record) :let [parts (zone/sections record z)
                                         grant (zone/grant-statement record z parts hashes)]
             statement [grant (zone/deny-statement record z parts (:hash grant) hashes)]]
-        statement)
-      (map identity/statement (get-in record [:identity-zone :grant :body])))))
+        (whole statement))
+      (map (comp whole identity/statement) (get-in record [:identity-zone :grant :body])))))
 
 (defspec what-is-signed-is-the-same-by-the-bytes-that-arrived 200
   (prop/for-all [made samples/records]
