@@ -51,8 +51,7 @@
   [url options]
   (check-url! url)
   (let [{:keys [busy-timeout readers] :as options} (sql/checked option-rows options)]
-    {:name (first (str/split url #"\?"))
-     :connect (fn [_] (DriverManager/getConnection ^String url (properties options)))
+    {:connect (fn [_] (DriverManager/getConnection ^String url (properties options)))
      :place (constantly url)
      :begin-read ["begin isolation level repeatable read read only"]
      :begin-write ["begin isolation level read committed" (str "select pg_advisory_xact_lock(" write-lock ")")]

@@ -2,10 +2,10 @@
   "A store in a database that speaks SQL: `open` makes one from a description of the
   database, which `poz.store.sqlite` and `poz.store.postgresql` give.
 
-  All is in one table, `entry`. One thread writes, on a connection of its own, and takes all
-  commits that are waiting into one transaction of the database: each is held against what
-  those before it left, and all are answered after the one `commit`, so that many
-  writers share the price of one write to the disk. Readers have connections of their own.
+  All is in one table, `entry`. One connection writes, and all commits that are waiting go into one
+  transaction of the database (`poz.store.group`): each is held against what those before it
+  left, and all are answered after the one `commit`, so that many writers share the price of
+  one write to the disk. Readers have connections of their own.
 
   A connection that fails is closed, which undoes what it had begun, and the next call opens
   another; so a store whose database comes back works again by itself. Until then it
@@ -17,11 +17,12 @@
    [poz.bytes :as bytes]
    [poz.error :as error]
    [poz.store :as store]
+   [poz.store.group :as group]
    [poz.verify :as verify])
   (:import
    (java.sql Connection PreparedStatement ResultSet SQLException)
-   (java.util ArrayList HashMap)
-   (java.util.concurrent BlockingQueue ConcurrentLinkedDeque LinkedBlockingQueue Semaphore TimeUnit)
+   (java.util HashMap)
+   (java.util.concurrent ConcurrentLinkedDeque Semaphore TimeUnit)
    (java.util.concurrent.atomic AtomicBoolean)))
 
 (set! *warn-on-reflection* true)
@@ -224,57 +225,26 @@
 ;; Writing
 
 (defn- commit-group!
-  "Decides the waiting commits in one transaction and answers them. Returns the link for the
-  next group, nil if this one failed, and each commit with it."
-  [database link group]
-  (let [opened (volatile! link)]
+  "Decides the waiting commits in one transaction: the answers. If it fails, so does each, and the next
+  group gets another link."
+  [{:keys [database link]} group]
+  (let [opened (or @link (connect database :writer))]
     (try
-      (let [link (vswap! opened #(or % (connect database :writer)))
-            answers (in-transaction link (:begin-write database)
-                      (fn [] (mapv #(decide! link %) group)))]
-        (check-place! database link)
-        (run! (fn [[{:keys [answer]} a]] (deliver answer a)) (map vector group answers))
-        link)
-      (catch Throwable e
-        (when-let [link @opened] (discard! link))
-        (run! #(deliver (:answer %) e) group)
-        nil))))
+      (vreset! link nil)
+      (let [answers (in-transaction opened (:begin-write database)
+                      (fn [] (mapv #(decide! opened %) group)))]
+        (check-place! database opened)
+        (vreset! link opened)
+        answers)
+      (finally (when-not @link (discard! opened))))))
 
-(defn- take-waiting [^BlockingQueue queue]
-  (let [out (ArrayList.)]
-    (.add out (.take queue))
-    (.drainTo queue out (dec (long most-at-once)))
-    (vec out)))
-
-(defn- write-all
-  "Commits what comes through the queue until `::close` does, which is the last."
-  [{:keys [database queue]} link]
-  (loop [link link]
-    (let [waiting (take-waiting queue)
-          group (remove #{::close} waiting)
-          link (if (seq group) (commit-group! database link group) link)]
-      (if (= ::close (peek waiting))
-        (some-> link discard!)
-        (recur link)))))
-
-(defn- enqueue!
-  "Puts `x` into the queue unless the store is closed, which `::close` makes it: true if so."
-  [{:keys [^BlockingQueue queue ^AtomicBoolean closed]} x]
-  (locking queue
-    (when-not (.get closed)
-      (.put queue x)
-      (when (= ::close x) (.set closed true))
-      true)))
-
-(defn- commit-changes! [{:keys [database] :as state} expected changes]
+(defn- commit-changes! [{:keys [database group]} expected changes]
   (run! check-value! (concat (vals expected) (vals changes)))
-  (let [answer (promise)
-        waiting {:expected (mapv (fn [[k v]] [(key-parameters k) v]) expected)
-                 :changes (mapv (fn [[k v]] [(key-parameters k) (some-> v bytes/->array)]) changes)
-                 :answer answer}]
-    (when-not (enqueue! state waiting) (closed!))
-    (let [a @answer]
-      (if (instance? Throwable a) (rethrow! database a) a))))
+  (let [item {:expected (mapv (fn [[k v]] [(key-parameters k) v]) expected)
+              :changes (mapv (fn [[k v]] [(key-parameters k) (some-> v bytes/->array)]) changes)}
+        answer (try (group/answer group item)
+                    (catch SQLException e (rethrow! database e)))]
+    (if (nil? answer) (closed!) answer)))
 
 ;; The store
 
@@ -285,8 +255,9 @@
     (with-reader state #(page % kind after (max 0 (long limit)))))
   (commit! [_ expected changes] (commit-changes! state expected changes))
   (close! [_]
-    (enqueue! state ::close)
-    (.join ^Thread (:writer state))
+    (group/close! (:group state))
+    (.set ^AtomicBoolean (:closed state) true)
+    (some-> @(:link state) discard!)
     (drop-idle! (:idle state)))
   java.lang.AutoCloseable
   (close [this] (store/close! this)))
@@ -305,7 +276,6 @@
 
   | key            | meaning                                                                 |
   |----------------|-------------------------------------------------------------------------|
-  | `:name`        | what its thread is called                                               |
   | `:connect`     | a function of `:creator`, `:writer` or `:reader`: a new `Connection`    |
   | `:place`       | a function of nothing: a value that changes when the database is replaced |
   | `:begin-read`  | the statements that begin a transaction which sees one moment           |
@@ -315,13 +285,9 @@
   | `:readers`     | how many connections for reading there are at most                      |
   | `:patience`    | how many milliseconds a reader waits for one of them                    |"
   ^java.lang.AutoCloseable [{:keys [name readers] :as database}]
-  (let [link (first-link database)
-        state {:database database
-               :queue (LinkedBlockingQueue.)
-               :closed (AtomicBoolean.)
-               :readers (Semaphore. (int readers))
-               :idle (ConcurrentLinkedDeque.)}
-        writer (doto (Thread. ^Runnable #(write-all state link) (str "poz-store " name))
-                 (.setDaemon true)
-                 (.start))]
-    (->SqlStore (assoc state :writer writer))))
+  (let [writing {:database database :link (volatile! (first-link database))}]
+    (->SqlStore (assoc writing
+                  :group (group/group most-at-once #(commit-group! writing %))
+                  :closed (AtomicBoolean.)
+                  :readers (Semaphore. (int readers))
+                  :idle (ConcurrentLinkedDeque.)))))

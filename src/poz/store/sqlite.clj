@@ -74,8 +74,7 @@
   [path options]
   (check-path! path)
   (let [{:keys [busy-timeout readers]} (sql/checked option-rows options)]
-    {:name path
-     :connect #(connect path busy-timeout %)
+    {:connect #(connect path busy-timeout %)
      :place #(place path)
      :begin-read ["begin"]
      :begin-write ["begin immediate"]
