@@ -97,6 +97,24 @@
         (mirror/round! m)
         (is (= (h/hash-of (:record (:bob up))) (handle-owner m "bob")))))))
 
+(deftest handles-are-found-though-the-record-came-before-its-provider
+  (let [{:keys [alice how] :as up} (w/upstream) alice-hash (h/hash-of (:record alice))
+        record-of-alice {:type :record :payload {:hash alice-hash}}]
+    (with-mirror [m up {}]
+      (is (= :ok (:status (w/ask m record-of-alice))) "before its first round")
+      (is (nil? (handle-owner m "alice")) "nobody can judge that yet")
+      (mirror/round! m)
+      (is (= alice-hash (handle-owner m "alice")))
+      (testing "so that it needs nobody to answer"
+        (reset! how w/gone)
+        (is (= :ok (:status (w/ask m {:type :identity :payload {:handle (a/address "alice")}}))))))
+    (testing "by a cache, which has no rounds"
+      (reset! how (constantly nil))
+      (with-mirror [m up {:role :cache :hash nil}]
+        (is (= :ok (:status (w/ask m record-of-alice))))
+        (is (= :ok (:status (w/ask m {:type :identity :payload {:handle (a/address "alice")}}))))
+        (is (= alice-hash (handle-owner m "alice")))))))
+
 ;; What is refused
 
 (defn- conflicts [up f]

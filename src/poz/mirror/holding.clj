@@ -42,16 +42,27 @@
 (defn- address [{:keys [authority-domain path user-handle]}]
   [authority-domain path user-handle])
 
+(defn- bindings-of [user entries providers]
+  (into {}
+    (for [entry entries
+          :let [provider (providers (:authority-hash entry))
+                status (when provider (:status (identity/judge-entry entry user provider)))]
+          :when (#{:current :superseded :revoked} status)]
+      [(address entry) {:user user :issue (:hash (identity/statement entry)) :status status}])))
+
 (defn bindings
   "Address → `{:user :issue :status}` of the live entries of `record` that their providers issued."
   [record providers]
-  (let [user (record/original-hash record)]
-    (into {}
-      (for [entry (live-entries record)
-            :let [provider (providers (:authority-hash entry))
-                  status (when provider (:status (identity/judge-entry entry user provider)))]
-            :when (#{:current :superseded :revoked} status)]
-        [(address entry) {:user user :issue (:hash (identity/statement entry)) :status status}]))))
+  (bindings-of (record/original-hash record) (live-entries record) providers))
+
+(defn missing-bindings
+  "Those of the `bindings` of `record`, which is held, by which it does not have the handle: it was taken when
+  nobody could judge them for want of the provider, or another has it."
+  [read record providers]
+  (let [user (record/original-hash record)
+        has? (fn [{:keys [authority-domain path user-handle]}]
+               (= user (:user (:live (state/handle read {:domain authority-domain :path path :handle user-handle})))))]
+    (bindings-of user (remove has? (live-entries record)) providers)))
 
 (defn- bound
   "The `live` handles after those of one record, `found`: a revoked one takes nobody's place."
@@ -87,21 +98,20 @@
 
 (defn changes
   "The changes that keep what an `outcome` found (`poz.mirror.plan`), checked at `now`: with
-  `:before`, the bytes that were held when the pull began, and the `:bindings` of what is new. None
+  `:before`, the bytes that were held when the pull began, and the `:bindings` to make. None
   where something else is held by now."
   [read {:keys [outcome record held before bindings] b :bytes} now]
   (let [hash (record/original-hash record)]
     (when (= before (read (state/record-key hash)))
       (merge (put-checked hash now)
-        (when (not= :unchanged outcome)
-          (merge (put-record hash record b)
-            (handle-changes read held record bindings)))))))
+        (when (not= :unchanged outcome) (put-record hash record b))
+        (handle-changes read held record bindings)))))
 
 (defn- keys-read
   "The keys that `changes` reads for an outcome."
-  [{:keys [outcome record held bindings]}]
+  [{:keys [record held bindings]}]
   (cons (state/record-key (record/original-hash record))
-    (when (not= :unchanged outcome) (map state/handle-key (concerned held record bindings)))))
+    (map state/handle-key (concerned held record bindings))))
 
 (defn- fetched
   "The values of `ks` in `store`, read at one moment; nil under a key that is not there."

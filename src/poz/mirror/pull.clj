@@ -51,12 +51,12 @@
 
 (defn- ended
   "The outcome of `pull`, for `holding/commit!`: what was held, and the handles that are proven."
-  [{:keys [now]} {:keys [held] :as pull} before providers]
+  [{:keys [now store]} {:keys [held] :as pull} before providers]
   (let [{:keys [outcome record] :as found} (plan/outcome pull)]
     (cond
       (and (error/anomaly? found) held record) (-> (dissoc found :record) (assoc :evidence (evidence held record (now))))
       (error/anomaly? found) (dissoc found :record)
-      (= :unchanged outcome) (assoc found :before before)
+      (= :unchanged outcome) (assoc found :before before :bindings (holding/missing-bindings (reader store) record providers))
       :else (assoc found :before before :bindings (holding/bindings record providers)))))
 
 (defn- continue

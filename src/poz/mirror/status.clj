@@ -93,11 +93,11 @@
     ((:on-conflict options) found)))
 
 (defn- durable?
-  "True if the outcome is worth a commit: what is new, or a check so long after the one that the
-  store has that a restart would tell a wrong age."
-  [{:keys [^ConcurrentHashMap checked options]} {:keys [outcome record]} now]
+  "True if the outcome is worth a commit: what is new, handles that were missing, or a check so long
+  after the one that the store has that a restart would tell a wrong age."
+  [{:keys [^ConcurrentHashMap checked options]} {:keys [outcome record bindings]} now]
   (let [[_ kept] (.get checked (record/original-hash record))]
-    (or (not= :unchanged outcome) (nil? kept)
+    (or (not= :unchanged outcome) (seq bindings) (nil? kept)
       (<= (quot (long (:stale-ms options)) 8) (- (long now) (long kept))))))
 
 (defn taken!
@@ -105,7 +105,7 @@
   [{:keys [source ^ConcurrentHashMap checked] :as mirror} outcomes]
   (let [now ((:now source))
         {bad true good false} (group-by error/anomaly? outcomes)
-        {lasting true} (group-by #(durable? mirror % now) good)
+        {lasting true} (group-by #(boolean (durable? mirror % now)) good)
         kept (into #{} (map (comp record/original-hash :record)) lasting)]
     (pull/commit! source lasting)
     (doseq [{:keys [record]} good :let [hash (record/original-hash record)]]
