@@ -169,13 +169,13 @@
   (PrintStream. (BufferedOutputStream. (FileOutputStream. ^FileDescriptor descriptor)) false StandardCharsets/UTF_8))
 
 (defn- until-told
-  "Waits until somebody wants the process to end, by SIGTERM or SIGINT."
+  "From now on SIGTERM and SIGINT only tell that the process is to end: what waits for that."
   []
   (let [told (promise)
         handler (reify SignalHandler (handle [_ _] (deliver told true)))]
     (doseq [signal ["TERM" "INT"]]
       (Signal/handle (Signal. signal) handler))
-    @told))
+    #(deref told)))
 
 (defn- address
   "`poz.net/address`, loaded as late."

@@ -57,7 +57,7 @@
                  :address net/address
                  :sealing {:memory-kib 8192 :passes 1 :lanes 1}
                  :getenv (or getenv {})
-                 :until-told #(until-told (str/split-lines (.toString out "UTF-8")))
+                 :until-told (constantly #(until-told (str/split-lines (.toString out "UTF-8"))))
                  :ask (when ask (fn [_] (let [[a] @answers] (swap! answers rest) a)))
                  :color (boolean color)})
          text (.toString out "UTF-8")

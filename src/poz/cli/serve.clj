@@ -113,8 +113,9 @@
 
 (defn- until-stopped [running {:keys [json]} {:keys [until-told] :as env}]
   (try
-    (tell! running json env)
-    (until-told)
+    (let [wait! (until-told)]
+      (tell! running json env)
+      (wait!))
     (finally (system/stop running)))
   {:exit 0 :json [{:event "stopped"}]})
 

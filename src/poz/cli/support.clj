@@ -13,7 +13,7 @@
 
   `env` holds every effect: `:in`, `:stdout` (streams), `:now` and `:random` (functions),
   `:getenv`, `:ask` (a function of a prompt that reads a passphrase, or nil), `:color`, `:terminal`,
-  `:until-told` (waits until the process is to end), `:exchange`, what carries requests to
+  `:until-told` (listens for the end of the process, and gives what waits for it), `:exchange`, what carries requests to
   servers (`poz.net/exchange-async`), `:address`, which gives the address of a host, `:sources`,
   what asks the sources of discovery where not `poz.discover/edge` does, `:start-log`, a function
   of a stream and a format (nil: no log) that gives what a server logs with

@@ -69,8 +69,9 @@
 
 (defn- until-stopped [running {:keys [json]} {:keys [until-told] :as env}]
   (try
-    (tell! running json env)
-    (until-told)
+    (let [wait! (until-told)]
+      (tell! running json env)
+      (wait!))
     (finally ((requiring-resolve 'poz.explore/stop) running)))
   {:exit 0 :err ["stopped"] :json [{:event "stopped"}]})
 
