@@ -139,6 +139,18 @@
   (let [[code facts] (order/pair-fault c i)]
     (fault! w depth code facts)))
 
+(defn- stage?
+  "True for the powers of 8 above 1."
+  [^long n]
+  (and (zero? (bit-and n (dec n))) (< 1 n) (zero? (rem (Long/numberOfTrailingZeros n) 3))))
+
+(defn- reserve!
+  "Makes room for the items that are `left`, and for a bit more, as far as those that are `done` and take
+  `size` bytes tell; for seven times as many at most. A long list is thereby copied rarely, and a
+  few big items at its head ask for little."
+  [^Writer w ^long size ^long done ^long left]
+  (.room w (quot (* 9 size (min left (* 7 done))) (* 8 done))))
+
 (defn- list-writer [{:keys [item] :as node} above]
   (let [depth (long above) below (Long/valueOf (inc depth))
         ^AFn write-item (compile-writer item below)
@@ -149,6 +161,7 @@
       (let [items (items-of w above v)
             n (alength items)
             path (.-path w)
+            begin (+ 2 (.position w))
             ids (when shares-id? (ids/seen n))]
         (when-let [facts (.invokePrim count-fault n)]
           (fault! w above :format/count facts))
@@ -158,6 +171,7 @@
           (when (< i n)
             (path/part! path depth i)
             (let [start (.position w)]
+              (when (stage? i) (reserve! w (- start begin) i (- n i)))
               (.invoke write-item w (aget items (unchecked-int i)))
               (when (and compare-items (pos? i))
                 (let [c (.invokePrim compare-items (.room w 0) before start (.position w))]

@@ -3,6 +3,7 @@
    [clojure.test :refer [are deftest is]]
    [poz.bytes :as bytes]
    [poz.codec :as codec]
+   [poz.codec.output :as output]
    [poz.error :as error]
    [poz.samples :as samples]))
 
@@ -78,3 +79,19 @@
   (let [b (bytes/wrap (byte-array (range -100 100)))
         big (apply bytes/concat (repeat 40 b))]
     (is (= big (bytes/slice (encode [:bytes {:prefix :u16}] big) 2)))))
+
+(defn- written
+  "`[size capacity]` of a writer that has written a list of byte strings of these `sizes`."
+  [sizes]
+  (let [w (output/writer nil) {:keys [write]} (codec/codec {} [:list {} [:bytes {:prefix :u16}]])]
+    (write w (mapv bytes/zeros sizes))
+    [(.position w) (alength (.room w 0))]))
+
+(deftest a-long-list-gets-its-room-in-a-few-steps
+  (let [[size capacity] (written (repeat 10000 100))]
+    (is (= 1020002 size))
+    (is (<= size capacity (* 9/8 size)) "once, and little more than it takes"))
+  (let [[size capacity] (written (concat (repeat 8 60000) (repeat 5000 0)))]
+    (is (= 490018 size))
+    (is (<= capacity (* 18 size)) "big ones at the head are not taken for all"))
+  (is (= [2 256] (written [])) "an empty one takes none"))
