@@ -6,6 +6,8 @@
   collector or of the machine costs one round and not the answer. Times below about
   20 ns are mostly the call of the thunk itself."
   (:import
+   (com.sun.management OperatingSystemMXBean)
+   (java.lang.management ManagementFactory)
    (java.util.concurrent.atomic AtomicReference)))
 
 (set! *warn-on-reflection* true)
@@ -33,6 +35,11 @@
         (if (< (- (System/nanoTime) start) (double warm-up-ns))
           (recur (min (* 2 n) (max 1 (long (/ (double round-ns) per-call)))))
           (max 1 (long (/ (double round-ns) per-call))))))))
+
+(defn cpu-ns
+  "Nanoseconds of CPU that this process has taken."
+  ^long []
+  (.getProcessCpuTime ^OperatingSystemMXBean (ManagementFactory/getOperatingSystemMXBean)))
 
 (defn median
   "The middle of an odd number of numbers."

@@ -12,6 +12,7 @@
   With 100,000 records it takes some minutes, most of them to make the records, and a mirror needs no more
   memory: `clojure -J-Xmx512m -M:bench mirror 100000`."
   (:require
+   [bench.harness :as harness]
    [bench.net.process :as process]
    [bench.records :as records]
    [clojure.edn :as edn]
@@ -30,7 +31,6 @@
    [poz.store.sqlite :as sqlite]
    [poz.verify :as verify])
   (:import
-   (com.sun.management OperatingSystemMXBean)
    (java.io BufferedReader File)
    (java.lang.management ManagementFactory)))
 
@@ -117,15 +117,12 @@
 
 ;; ## The mirror
 
-(defn- cpu-ms []
-  (quot (.getProcessCpuTime ^OperatingSystemMXBean (ManagementFactory/getOperatingSystemMXBean)) 1000000))
-
 (defn- timed-round
   "`[told seconds cpu-seconds server-cpu-seconds]` of a round."
   [m process]
-  (let [start (System/nanoTime) cpu (cpu-ms) server (process/cpu-ms process)
+  (let [start (System/nanoTime) cpu (harness/cpu-ns) server (process/cpu-ms process)
         told (mirror/round! m)]
-    [told (/ (- (System/nanoTime) start) 1e9) (/ (- (cpu-ms) cpu) 1e3) (/ (- (process/cpu-ms process) server) 1e3)]))
+    [told (/ (- (System/nanoTime) start) 1e9) (/ (- (harness/cpu-ns) cpu) 1e9) (/ (- (process/cpu-ms process) server) 1e3)]))
 
 (defn- with-mirror [^File folder {:keys [ports key]} contract hashes at-once f]
   (let [file (File/createTempFile "mirror" ".sqlite" folder)

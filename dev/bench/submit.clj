@@ -20,9 +20,7 @@
    [poz.update :as update]
    [poz.wire :as wire])
   (:import
-   (com.sun.management OperatingSystemMXBean)
    (java.io File RandomAccessFile)
-   (java.lang.management ManagementFactory)
    (java.sql Connection DriverManager PreparedStatement)
    (java.util.concurrent.atomic AtomicLong)))
 
@@ -102,9 +100,6 @@
 
 ;; ## Measuring
 
-(defn- cpu-ns []
-  (.getProcessCpuTime ^OperatingSystemMXBean (ManagementFactory/getOperatingSystemMXBean)))
-
 (defn- on-threads [threads f]
   (let [next (AtomicLong.)
         work #(loop []
@@ -115,9 +110,9 @@
 (defn- timed
   "[µs, µs of this process's CPU] for one of them all."
   [threads f]
-  (let [from (System/nanoTime) cpu (long (cpu-ns))]
+  (let [from (System/nanoTime) cpu (harness/cpu-ns)]
     (on-threads threads f)
-    (mapv #(/ (double %) 1e3 (double population)) [(- (System/nanoTime) from) (- (long (cpu-ns)) cpu)])))
+    (mapv #(/ (double %) 1e3 (double population)) [(- (System/nanoTime) from) (- (harness/cpu-ns) cpu)])))
 
 (defn- sync-µs [^File file]
   (with-open [f (RandomAccessFile. file "rw")]

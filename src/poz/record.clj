@@ -115,14 +115,11 @@
           (input/set-algorithms! r (algorithms v)))
         (assoc record key v)))))
 
-(defn- check-limit! [size max-size]
-  (when (< (long max-size) (long size))
-    (error/fail! :format/too-large {:at 0 :path [] :rule (str "at most " max-size " bytes") :found size})))
-
 (defn check-size-limit!
   "Throws the anomaly for a file of `size` bytes that is above `:max-size` of `options`."
   [size {:keys [max-size] :or {max-size (:max-file-size format/limits)}}]
-  (check-limit! size max-size))
+  (when (< (long max-size) (long size))
+    (error/fail! :format/too-large {:at 0 :path [] :rule (str "at most " max-size " bytes") :found size})))
 
 (defn decode
   "The record in the byte string `b` (binary form), or the anomaly that names the first
@@ -244,7 +241,7 @@
     (when-let [[code facts] (lack known)]
       (error/fail! code (assoc facts :path [])))
     (let [file (finished w (alength codes))]
-      (check-limit! (value/size file) (:max-file-size format/limits))
+      (check-size-limit! (value/size file) {})
       file)))
 
 ;; ## Text form

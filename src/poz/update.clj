@@ -221,13 +221,17 @@
 (defn- too-far-ahead [now timestamp]
   (< (+ (long now) (long (:server-skew-ms format/limits))) (long timestamp)))
 
+(defn- changed
+  "The zones that are not as they are held."
+  [judged]
+  (for [[z {:keys [kind]}] judged :when (not= :same kind)] z))
+
 (defn- new-times [held update judged]
   (let [known (if held (get-in held [:master-zone :serial]) 0)]
     (concat
       (for [{:keys [serial timestamp]} (chain/revisions update) :when (< (long known) (long serial))]
         [[:master-zone] timestamp])
-      (for [[z {:keys [kind]}] judged :when (not= :same kind)
-            part [:grant :deny]]
+      (for [z (changed judged), part [:grant :deny]]
         [[(zone/zone-key z) part] (get-in (zone/sections update z) [:zone part :timestamp])]))))
 
 (defn- check-times! [held update judged now]
@@ -245,15 +249,10 @@
     (check-judgement! [:master-zone serial] judgement)))
 
 (defn- check-zones! [verdict judged]
-  (doseq [[z {:keys [kind] :as successor}] judged :when (not= :same kind)]
-    (check-judgement! [(zone/zone-key z)] successor)
+  (doseq [z (changed judged)]
+    (check-judgement! [(zone/zone-key z)] (judged z))
     (doseq [part [:authority :grant :deny]]
       (check-judgement! [(zone/zone-key z) part] (get-in verdict [:zones z part])))))
-
-(defn- changed
-  "The zones that are not as they are held."
-  [judged]
-  (for [[z {:keys [kind]}] judged :when (not= :same kind)] z))
 
 (defn- with-zones
   "`record` with no other zones than `zones`: the others were judged when they came."
@@ -282,7 +281,7 @@
         verdict (verify/assess (with-zones record (changed judged)) now :faults)]
     (check-chain! verdict)
     (check-zones! verdict judged)
-    (if (and held (= (peek chain) (:master-zone held)) (every? #{:same} (map :kind (vals judged))))
+    (if (and held (= (peek chain) (:master-zone held)) (empty? (changed judged)))
       {:outcome :unchanged :record held :warnings []}
       {:outcome :accepted :record (record/public-view record)
        :warnings (vec (regranted held record judged)) :successors judged})))

@@ -88,13 +88,15 @@
   [[domain path handle]]
   [:handle (codec/encode address-codec {:domain domain :path (vec path) :handle handle})])
 
-(defn- state-at [read address]
+(defn handle-at
+  "What is kept of the handle with the `address` `[domain path handle]`: as `handle` has it."
+  [read address]
   (some->> (read (handle-key address)) (codec/decode handle-codec)))
 
 (defn handle
   "What is kept of the handle `{:domain :path :handle}`: `{:reserved :live :former}`, or nil."
   [read {:keys [domain path handle]}]
-  (state-at read [domain path handle]))
+  (handle-at read [domain path handle]))
 
 (def ^:private parts [:reserved :live :former])
 
@@ -103,7 +105,7 @@
   [book read addresses]
   (reduce (fn [b address]
             (reduce-kv (fn [b part v] (assoc-in b [part address] v))
-              b (state-at read address)))
+              b (handle-at read address)))
     book addresses))
 
 (defn- state-of [book address]

@@ -48,7 +48,7 @@
 
 (defn- text-problem [props s]
   (if (string? s)
-    (if-let [b (text/write-utf8 s)]
+    (if-let [b (text/encode-utf8 s)]
       (:rule (text/fault s (alength b) props))
       "no half of a surrogate pair")
     "a string"))

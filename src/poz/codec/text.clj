@@ -132,15 +132,6 @@
       out)
     (catch CharacterCodingException _ nil)))
 
-(defn write-utf8
-  "The UTF-8 bytes of `s`, or nil where it holds half of a surrogate pair. `unfit` is that
-  of `s`."
-  (^bytes [s] (write-utf8 s (unfit s)))
-  (^bytes [^String s ^long unfit]
-   (if (ascii? unfit)
-     (.getBytes s StandardCharsets/ISO_8859_1)
-     (encode-utf8 s))))
-
 ;; ## Faults
 
 (defn- label-fault

@@ -60,8 +60,7 @@
   nobody could judge them for want of the provider, or another has it."
   [read record providers]
   (let [user (record/original-hash record)
-        has? (fn [{:keys [authority-domain path user-handle]}]
-               (= user (:user (:live (state/handle read {:domain authority-domain :path path :handle user-handle})))))]
+        has? #(= user (:user (:live (state/handle-at read (address %)))))]
     (bindings-of user (remove has? (live-entries record)) providers)))
 
 (defn- bound

@@ -284,7 +284,7 @@
   | `:busy?`       | whether a `SQLException` means that it may go well later                |
   | `:readers`     | how many connections for reading there are at most                      |
   | `:patience`    | how many milliseconds a reader waits for one of them                    |"
-  ^java.lang.AutoCloseable [{:keys [name readers] :as database}]
+  ^java.lang.AutoCloseable [{:keys [readers] :as database}]
   (let [writing {:database database :link (volatile! (first-link database))}]
     (->SqlStore (assoc writing
                   :group (group/group most-at-once #(commit-group! writing %))

@@ -64,7 +64,7 @@
 ;; ## Over HTTP
 
 (defn- ready? [{:keys [serving]} store hash]
-  (and @serving (or (nil? hash) (contains? (store/fetch store [[:record hash]]) [:record hash]))))
+  (and @serving (or (nil? hash) (some? (state/record-bytes #(get (store/fetch store [%]) %) hash)))))
 
 (defn- record-of
   "A function of a domain: the record that is authoritative under it, as the store holds it now."

@@ -53,9 +53,9 @@
     "80" 0))
 
 (deftest a-string-with-half-a-pair-has-no-bytes
-  (is (nil? (text/write-utf8 "a\ud800")))
-  (is (nil? (text/write-utf8 "\udc00a")))
-  (is (= "f09f9880" (bytes/->hex (bytes/wrap (text/write-utf8 "😀"))))))
+  (is (nil? (text/encode-utf8 "a\ud800")))
+  (is (nil? (text/encode-utf8 "\udc00a")))
+  (is (= "f09f9880" (bytes/->hex (bytes/wrap (text/encode-utf8 "😀"))))))
 
 (deftest a-fault-names-the-first-rule-that-is-broken
   (are [s props error index] (= [error index]
