@@ -17,7 +17,8 @@
    [poz.mirror-world :as w]
    [poz.mirror.pull :as pull]
    [poz.record :as record]
-   [poz.store :as store])
+   [poz.store :as store]
+   [poz.wire :as wire])
   (:import
    (java.util.concurrent CountDownLatch TimeUnit)))
 
@@ -99,20 +100,33 @@
 
 (deftest handles-are-found-though-the-record-came-before-its-provider
   (let [{:keys [alice how] :as up} (w/upstream) alice-hash (h/hash-of (:record alice))
-        record-of-alice {:type :record :payload {:hash alice-hash}}]
+        record-of-alice {:type :record :payload {:hash alice-hash}}
+        handle-of-alice {:type :identity :payload {:handle (a/address "alice")}}]
     (with-mirror [m up {}]
+      (reset! how #(when (= w/provider-hash (:hash (:payload %)))
+                     (wire/encode-response {:status :not-found :id (:id %)} :record)))
       (is (= :ok (:status (w/ask m record-of-alice))) "before its first round")
       (is (nil? (handle-owner m "alice")) "nobody can judge that yet")
+      (reset! how (constantly nil))
       (mirror/round! m)
       (is (= alice-hash (handle-owner m "alice")))
       (testing "so that it needs nobody to answer"
         (reset! how w/gone)
-        (is (= :ok (:status (w/ask m {:type :identity :payload {:handle (a/address "alice")}}))))))
+        (is (= :ok (:status (w/ask m handle-of-alice))))))
+    (testing "at once, where the provider answers"
+      (reset! how (constantly nil))
+      (with-mirror [m up {}]
+        (w/asked! up)
+        (is (= :ok (:status (w/ask m record-of-alice))))
+        (is (= [:record :record] (w/asked! up)) "its provider, then itself")
+        (is (= alice-hash (handle-owner m "alice")))
+        (reset! how w/gone)
+        (is (= :ok (:status (w/ask m handle-of-alice))))))
     (testing "by a cache, which has no rounds"
       (reset! how (constantly nil))
       (with-mirror [m up {:role :cache :hash nil}]
         (is (= :ok (:status (w/ask m record-of-alice))))
-        (is (= :ok (:status (w/ask m {:type :identity :payload {:handle (a/address "alice")}}))))
+        (is (= :ok (:status (w/ask m handle-of-alice))))
         (is (= alice-hash (handle-owner m "alice")))))))
 
 ;; What is refused

@@ -71,14 +71,26 @@
 (defn- served? [{{:keys [stale-ms]} :options} age]
   (and age (<= (long age) (long stale-ms))))
 
-(defn- by-hash!
-  "Has the record `hash` at hand: nil, or the anomaly to answer."
-  [mirror hash]
+(defn- have!
+  "Has the record `hash` at hand: nil, or the anomaly to answer. Calls `before!` if it has to be pulled."
+  [mirror hash before!]
   (let [age (age mirror hash)]
     (when-not (and (fresh? mirror age) (served? mirror age))
+      (before!)
       (let [found (pull! mirror {:hash hash} {})]
         (when (and (error/anomaly? found) (not (served? mirror age)))
           (if (= :wire/not-found (:poz/error found)) found (error/anomaly :wire/busy)))))))
+
+(defn- provider-first!
+  "Has a mirror's own authority at hand: without its record nobody can tell whose handles are in `hash`."
+  [{{:keys [role] provider :hash} :options :as mirror} hash]
+  (when (and provider (= :mirror role) (not= provider hash))
+    (have! mirror provider (constantly nil))))
+
+(defn- by-hash!
+  "Has the record `hash` at hand: nil, or the anomaly to answer."
+  [mirror hash]
+  (have! mirror hash #(provider-first! mirror hash)))
 
 (defn- other!
   "Pulls what `subject`, not a hash, names: its original hash, or the anomaly to answer."
