@@ -119,7 +119,7 @@
   "Throws the anomaly for a file of `size` bytes that is above `:max-size` of `options`."
   [size {:keys [max-size] :or {max-size (:max-file-size format/limits)}}]
   (when (< (long max-size) (long size))
-    (error/fail! :format/too-large {:at 0 :path [] :rule (str "at most " max-size " bytes") :found size})))
+    (error/fail! :format/too-large {:at 0 :path [] :rule (str "at most " max-size " bytes") :limit max-size :found size})))
 
 (defn decode
   "The record in the byte string `b` (binary form), or the anomaly that names the first

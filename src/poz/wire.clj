@@ -259,6 +259,7 @@
   "Which status answers an anomaly: by its error, else by its category, else `:failed`."
   {:wire/unsupported :unsupported
    :wire/too-large :too-large
+   :format/too-large :too-large
    :wire/not-found :not-found
    :wire/work-required :pow-required
    :wire/busy :busy

@@ -173,8 +173,8 @@
                     (bytes/slice genesis (+ at 2))))))))
 
 (deftest a-file-above-the-limit-is-not-read
-  (is (= {:poz/error :format/too-large :at 0 :path [] :rule "at most 260 bytes" :found 261}
-         (select-keys (record/decode genesis {:max-size 260}) [:poz/error :at :path :rule :found])))
+  (is (= {:poz/error :format/too-large :at 0 :path [] :rule "at most 260 bytes" :limit 260 :found 261}
+         (select-keys (record/decode genesis {:max-size 260}) [:poz/error :at :path :rule :limit :found])))
   (is (map? (:master-zone (record/decode genesis {:max-size 261})))))
 
 (deftest unknown-sections-are-kept-byte-for-byte

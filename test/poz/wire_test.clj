@@ -200,6 +200,7 @@
       (error/anomaly :wire/not-found {:id 4}) {:status :not-found :id 4 :payload {}}
       (error/anomaly :wire/work-required {:challenge challenge}) {:status :pow-required :id 0 :payload challenge}
       (error/anomaly :wire/too-large {:limit 65535}) {:status :too-large :id 0 :payload 65535}
+      (record/decode (bytes/zeros 9) {:max-size 8}) {:status :too-large :id 0 :payload 8}
       (error/anomaly :wire/busy {:wait-ms 1500}) {:status :busy :id 0 :payload 1500}
       (error/anomaly :wire/busy) {:status :busy :id 0 :payload 1000}
       (error/anomaly :fault/internal {:found "secret"}) {:status :failed :id 0 :payload {:code "internal" :message ""}}
