@@ -3,7 +3,7 @@
 
   `resolver` makes what asks, of data; `ask-async` asks it. An *answer* is `{:rows […]}`, for TXT
   strings, for SRV `{:priority :weight :port :host}`, empty where there is none; with DNSSEC `:dnssec
-  :secure|:insecure|:bogus|:indeterminate` and, where it is not secure, `:because`. Or an anomaly."
+  :secure|:insecure|:bogus` and, where it is not secure, `:because`. Or an anomaly."
   (:require
    [clojure.string :as str]
    [poz.error :as error])
@@ -11,9 +11,10 @@
    (java.io ByteArrayInputStream IOException)
    (java.net InetAddress InetSocketAddress)
    (java.time Duration)
-   (java.util.concurrent CompletableFuture CompletionException Executor)
-   (java.util.function BiFunction)
-   (org.xbill.DNS CNAMERecord DClass ExtendedResolver Flags Message Name Rcode Record Resolver SRVRecord Section SimpleResolver TXTRecord TextParseException Type)
+   (java.util List)
+   (java.util.concurrent CompletableFuture CompletionException CompletionStage Executor)
+   (java.util.function BiFunction Function)
+   (org.xbill.DNS CNAMERecord DClass ExtendedResolver Flags Message Name Rcode Record Resolver ResolverConfig SRVRecord Section SimpleResolver TXTRecord TextParseException Type)
    (org.xbill.DNS.dnssec ValidatingResolver)))
 
 (set! *warn-on-reflection* true)
@@ -27,15 +28,42 @@
 
 (def ^:private tries "How often a server is asked before it counts as silent." 2)
 
-(defn- simple ^Resolver [{:keys [^String host port]}]
-  (SimpleResolver. (InetSocketAddress. (InetAddress/getByName host) (int (or port 53)))))
+(defn- usable
+  "`message`, unless a server says by it that it cannot answer. A validator would take that for an answer
+  without its signatures, that is for a forgery, and no other server would be asked."
+  ^Message [^Message message]
+  (let [rcode (.getRcode message)]
+    (when-not (or (= Rcode/NOERROR rcode) (= Rcode/NXDOMAIN rcode))
+      (throw (CompletionException. (IOException. (Rcode/string rcode)))))
+    message))
+
+(defn- server-at
+  "A resolver that asks the server at `address`, and fails where the server does."
+  ^Resolver [^InetSocketAddress address]
+  (let [r (SimpleResolver. address)]
+    (reify Resolver
+      (setPort [_ port] (.setPort r port))
+      (setTCP [_ on] (.setTCP r on))
+      (setIgnoreTruncation [_ on] (.setIgnoreTruncation r on))
+      (^void setEDNS [_ ^int version ^int size ^int flags ^List options] (.setEDNS r version size flags options))
+      (setTSIGKey [_ k] (.setTSIGKey r k))
+      (^void setTimeout [_ ^Duration timeout] (.setTimeout r timeout))
+      (getTimeout [_] (.getTimeout r))
+      (^CompletionStage sendAsync [_ ^Message message ^Executor executor]
+        (.thenApply (.sendAsync r message executor) (reify Function (apply [_ answer] (usable answer))))))))
+
+(defn- addresses
+  "Where `server` is, or those of the system."
+  [{:keys [^String host port] :as server}]
+  (if server
+    [(InetSocketAddress. (InetAddress/getByName host) (int (or port 53)))]
+    (.servers (ResolverConfig/getCurrentConfig))))
 
 (defn- asking ^Resolver [server ms]
-  (let [^ExtendedResolver r (if server (ExtendedResolver. ^"[Lorg.xbill.DNS.Resolver;" (into-array Resolver [(simple server)]))
-                                (ExtendedResolver.))]
-    (doseq [^Resolver each (.getResolvers r)]
-      (.setTimeout each (Duration/ofMillis (max 1 (quot (long ms) (long tries))))))
-    (doto r
+  (let [each (map server-at (addresses server))]
+    (doseq [^Resolver r each]
+      (.setTimeout r (Duration/ofMillis (max 1 (quot (long ms) (long tries))))))
+    (doto (ExtendedResolver. ^Iterable each)
       (.setRetries (int tries))
       (.setTimeout (Duration/ofMillis (max 1 (long ms)))))))
 
@@ -82,27 +110,23 @@
 
 (defn- security
   "What DNSSEC says of `message`, which a validator gave: secure where it says so, bogus where it made
-  a failure of an answer, else insecure, unless it could not tell."
+  a failure of an answer, else insecure."
   [^Message message]
   (let [because (reason message)]
-    (cond
-      (.getFlag (.getHeader message) Flags/AD) {:dnssec :secure}
-      (and (= Rcode/SERVFAIL (.getRcode message)) because) {:dnssec :bogus :because because}
-      (= Rcode/SERVFAIL (.getRcode message)) {:dnssec :indeterminate}
-      :else (cond-> {:dnssec :insecure} because (assoc :because because)))))
+    (if (.getFlag (.getHeader message) Flags/AD)
+      {:dnssec :secure}
+      (cond-> {:dnssec (if (= Rcode/SERVFAIL (.getRcode message)) :bogus :insecure)} because (assoc :because because)))))
 
 ;; ## Asking
 
 (defn- failure [because]
   (error/anomaly :discover/dns {:rule because}))
 
-(defn- answer [^Message message type read validated]
-  (let [rcode (.getRcode message)
-        facts (when validated (security message))]
-    (cond
-      (= :bogus (:dnssec facts)) (merge (error/anomaly :discover/bogus {:rule (:because facts)}) facts)
-      (or (= Rcode/NOERROR rcode) (= Rcode/NXDOMAIN rcode)) (merge {:rows (mapv read (answers message type))} facts)
-      :else (merge (failure (Rcode/string rcode)) facts))))
+(defn- answer [message type read validated]
+  (let [facts (when validated (security message))]
+    (if (= :bogus (:dnssec facts))
+      (merge (error/anomaly :discover/bogus {:rule (:because facts)}) facts)
+      (merge {:rows (mapv read (answers (usable message) type))} facts))))
 
 (defn- thrown [^Throwable t]
   (let [t (if (and (instance? CompletionException t) (.getCause t)) (.getCause t) t)]

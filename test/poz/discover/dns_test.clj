@@ -5,9 +5,9 @@
    [poz.discover.dns :as dns]
    [poz.error :as error])
   (:import
-   (java.net DatagramSocket InetSocketAddress)
+   (java.net DatagramPacket DatagramSocket InetSocketAddress SocketException)
    (java.util.concurrent CompletableFuture CompletionStage Executor ForkJoinPool)
-   (org.xbill.DNS CNAMERecord DClass Message Name Rcode Record Resolver SRVRecord Section TXTRecord)))
+   (org.xbill.DNS CNAMERecord DClass Flags Message Name Rcode Record Resolver SRVRecord Section TXTRecord)))
 
 (set! *warn-on-reflection* true)
 
@@ -52,6 +52,33 @@
     (let [start (System/nanoTime)]
       (is (error/anomaly? (ask (dns/resolver {:host "127.0.0.1" :port (.getLocalPort silent)} nil 300) :txt "a.example")))
       (is (< (/ (- (System/nanoTime) start) 1e6) 5000)))))
+
+(defn- answer-failures!
+  "Answers each question that comes to `socket` with SERVFAIL, until it is closed."
+  [^DatagramSocket socket]
+  (let [packet (DatagramPacket. (byte-array 4096) 4096)]
+    (try
+      (loop []
+        (.setLength packet 4096)
+        (.receive socket packet)
+        (let [question (Message. (java.util.Arrays/copyOf (.getData packet) (.getLength packet)))
+              answer (Message. (.getID (.getHeader question)))]
+          (.setFlag (.getHeader answer) Flags/QR)
+          (.setRcode (.getHeader answer) Rcode/SERVFAIL)
+          (.addRecord answer (.getQuestion question) Section/QUESTION)
+          (let [b (.toWire answer)]
+            (.send socket (DatagramPacket. b (alength b) (.getSocketAddress packet)))))
+        (recur))
+      (catch SocketException _))))
+
+(deftest a-server-that-fails-is-no-forger
+  (with-open [socket (DatagramSocket. (InetSocketAddress. "127.0.0.1" 0))]
+    (let [server {:host "127.0.0.1" :port (.getLocalPort socket)}
+          answering (future (answer-failures! socket))]
+      (doseq [anchors [nil dns/root-anchors]]
+        (is (= [:discover/dns "SERVFAIL" nil] (map (ask (dns/resolver server anchors 2000) :txt "a.example") [:poz/error :rule :dnssec]))))
+      (.close socket)
+      (is (nil? (deref answering 5000 :late))))))
 
 (deftest anchors
   (is (some? (dns/resolver {:host "127.0.0.1" :port 1} dns/root-anchors 100)))
