@@ -3,11 +3,16 @@
 
   The authority is a process of its own with its records in memory; all is on loopback. A mirror
   copies them from nothing into SQLite, and then does a round in which nothing has changed. There
-  are two baselines, measured in the same run on one thread, keys new: a verdict on such a record by
-  itself, and one for which its provider, as in a mirror, was judged before (`strict`). A mirror
-  could at best do as many a second on each core: `of bare` is what it does of that. Both processes share
-  the cores, so the same is told of the CPU that the mirror's alone takes. Other people's
-  records are copied first, until both are warm: more keys than are remembered, so that all are new.
+  are two baselines, measured in the same run on one thread, keys new, once all code is warm: a verdict
+  on such a record by itself, and one for which its provider, as in a mirror, was judged before (`strict`).
+  A mirror could at best do as many a second on each core: `of bare` is what it does of that.
+
+  But both processes, and the kernel's work for them, share the cores. So what that takes by itself is measured
+  too: the same questions with answers that are ready-made and that nobody looks at (`exchanges alone`). `at best`
+  is computed from it: as many records as the cores could do if there was no more to a mirror than strict
+  verdicts and those exchanges. `server elsewhere` is computed as well: what the cores could do of the mirror's
+  own CPU, if the authority had its own. Other people's records are copied first, until both are warm:
+  more keys than are remembered, so that all are new.
 
   With 100,000 records it takes some minutes, most of them to make the records, and a mirror needs no more
   memory: `clojure -J-Xmx512m -M:bench mirror 100000`."
@@ -29,10 +34,13 @@
    [poz.record :as record]
    [poz.store :as store]
    [poz.store.sqlite :as sqlite]
-   [poz.verify :as verify])
+   [poz.verify :as verify]
+   [poz.wire :as wire])
   (:import
    (java.io BufferedReader File)
-   (java.lang.management ManagementFactory)))
+   (java.lang.management ManagementFactory)
+   (java.util.concurrent Semaphore)
+   (java.util.function BiConsumer)))
 
 (set! *warn-on-reflection* true)
 
@@ -42,14 +50,19 @@
 
 ;; ## The authority
 
+(defn- put-some!
+  "Makes the records of the people `from` to `to` in `store`; their original hashes, the provider's first."
+  [store from to]
+  (let [{:keys [records provider]} (records/people from to)]
+    (mapv (fn [r] (let [hash (record/original-hash r)]
+                    (store/commit! store {} (state/put-record hash (record/public-view r)))
+                    hash))
+      (cons provider records))))
+
 (defn- put-people!
-  "Makes the records of people 0 to `n` in `store`; their original hashes, the provider's first."
+  "Makes the records of people 0 to `n` in `store`, on all cores; their original hashes, the provider's first."
   [store n]
-  (into [] (comp cat (distinct))
-    (for [from (range 0 n 500)
-          :let [{:keys [records provider]} (records/people from (min n (+ from 500)))]]
-      (vec (for [r (cons provider records) :let [hash (record/original-hash r)]]
-             (do (store/commit! store {} (state/put-record hash (record/public-view r))) hash))))))
+  (into [] (comp cat (distinct)) (pmap #(put-some! store % (min n (+ (long %) 500))) (range 0 n 500))))
 
 (defn -main
   "The authority: makes the records of people 0 to `n`, writes their hashes to `file`, a line of hex
@@ -117,12 +130,24 @@
 
 ;; ## The mirror
 
-(defn- timed-round
-  "`[told seconds cpu-seconds server-cpu-seconds]` of a round."
-  [m process]
+(defn- timed
+  "`[value seconds cpu-seconds server-cpu-seconds]` of the thunk `f`."
+  [process f]
   (let [start (System/nanoTime) cpu (harness/cpu-ns) server (process/cpu-ms process)
-        told (mirror/round! m)]
-    [told (/ (- (System/nanoTime) start) 1e9) (/ (- (harness/cpu-ns) cpu) 1e9) (/ (- (process/cpu-ms process) server) 1e3)]))
+        value (f)]
+    [value (/ (- (System/nanoTime) start) 1e9) (/ (- (harness/cpu-ns) cpu) 1e9) (/ (- (process/cpu-ms process) server) 1e3)]))
+
+(defn- exchanges!
+  "Asks for the records with the `hashes`, `at-once` at a time, and looks at no answer."
+  [{:keys [ports key]} contract hashes at-once]
+  (let [room (Semaphore. at-once)
+        options (cond-> {:host "127.0.0.1" :port (ports contract) :contract contract}
+                  (= :query contract) (assoc :server-key (bytes/hex-> key)))]
+    (doseq [hash hashes]
+      (.acquire room)
+      (.whenComplete (net/exchange-async options (wire/encode-request {:type :record :id 1 :payload {:hash hash}}))
+        (reify BiConsumer (accept [_ _ _] (.release room)))))
+    (.acquire room at-once)))
 
 (defn- with-mirror [^File folder {:keys [ports key]} contract hashes at-once f]
   (let [file (File/createTempFile "mirror" ".sqlite" folder)
@@ -134,27 +159,51 @@
                           :now (constantly records/now) :random crypto/random-bytes :deadline-ms 10000})]
     (try (f m) (finally (mirror/stop! m) (store/close! s)))))
 
+(defn- cores [] (.availableProcessors (Runtime/getRuntime)))
+
 (defn- print-round [name n bares [told seconds cpu server-cpu]]
-  (let [rate (/ n seconds) cores (.availableProcessors (Runtime/getRuntime)) ms (/ (* 1e3 cpu) n)
+  (let [rate (/ n seconds) ms (/ (* 1e3 cpu) n)
         [whole strict] (map first bares) [whole-cpu strict-cpu] (map second bares)]
-    (println (format "%-20s %6.0f records/s, of bare %4.2f, strict %4.2f   CPU: mirror %4.2f ms, of bare %4.2f, strict %4.2f; server %4.2f ms%s"
-               name rate (/ rate (* cores (double whole))) (/ rate (* cores (double strict)))
+    (println (format "%-22s %6.0f records/s, of bare %4.2f, strict %4.2f   CPU: mirror %4.2f ms, of bare %4.2f, strict %4.2f; server %4.2f ms%s"
+               name rate (/ rate (* (cores) (double whole))) (/ rate (* (cores) (double strict)))
                ms (/ (double whole-cpu) ms) (/ (double strict-cpu) ms) (/ (* 1e3 server-cpu) n)
                (if (= [n] (vals told)) "" (str "  " told))))))
 
-(defn- measure [folder served hashes contract bares at-once]
-  (with-mirror folder served contract hashes at-once
-    (fn [m]
-      (print-round (str (name contract) ", from nothing") (count hashes) bares (timed-round m (:process served)))
-      (print-round (str (name contract) ", nothing new") (count hashes) bares (timed-round m (:process served))))))
+(defn- print-computed [name bares ms]
+  (let [rate (/ (* 1e3 (cores)) (double ms)) [whole strict] (map first bares)]
+    (println (format "%-22s %6.0f records/s, of bare %4.2f, strict %4.2f   computed"
+               name rate (/ rate (* (cores) (double whole))) (/ rate (* (cores) (double strict)))))))
+
+(defn- print-exchanges [name n bares [_ seconds cpu server-cpu]]
+  (let [[ms server-ms] (map #(/ (* 1e3 (double %)) n) [cpu server-cpu])]
+    (println (format "%-22s %6.0f exchanges/s   CPU: client %4.2f ms; server %4.2f ms" (str name ", exchanges alone") (/ n seconds) ms server-ms))
+    (print-computed (str name ", at best") bares (+ (double (second (second bares))) ms server-ms))))
+
+(defn- measure [folder {:keys [process] :as served} hashes others contract bares at-once]
+  (let [n (count hashes) title (name contract)]
+    (with-mirror folder served contract hashes at-once
+      (fn [m]
+        (let [[_ _ cpu :as round] (timed process #(mirror/round! m))]
+          (print-round (str title ", from nothing") n bares round)
+          (print-computed (str title ", server elsewhere") bares (/ (* 1e3 cpu) n)))
+        (print-round (str title ", nothing new") n bares (timed process #(mirror/round! m)))))
+    (print-exchanges title (count others) bares (timed process #(exchanges! served contract others at-once)))))
 
 (defn- warm-up! [folder served hashes contract at-once]
   (dotimes [_ 2]
     (with-mirror folder served contract hashes at-once
-      (fn [m] (mirror/round! m) (mirror/round! m)))))
+      (fn [m] (mirror/round! m) (mirror/round! m))))
+  (exchanges! served contract hashes at-once))
 
 (defn- print-bare [name [rate cpu]]
-  (println (format "%-20s %6.0f records/s on one thread   CPU %4.2f ms" name rate cpu)))
+  (println (format "%-22s %6.0f records/s on one thread   CPU %4.2f ms" name rate cpu)))
+
+(defn- bares
+  "The baselines, of people from number `from` on, printed."
+  [from]
+  (let [bares [(bare judge from) (bare judge-strict (+ (long from) 10000))]]
+    (dorun (map print-bare ["a bare verdict" "strict"] bares))
+    bares))
 
 (defn run
   "Prints records a second beside cores × the rate of bare verdicts, for `n` records; `at-once` questions
@@ -167,14 +216,11 @@
          {:keys [process] :as served} (authority total file)]
      (try
        (let [[provider & people] (mapv bytes/hex-> (line-seq (io/reader file)))
-             [others mine] (map #(into [provider] %) (split-at warm-up-records people))
-             bares [(bare judge total) (bare judge-strict (+ total 10000))]]
-         (println (format "%d records, %d cores, %s, %d questions at a time" (count mine) (.availableProcessors (Runtime/getRuntime))
-                    (name (crypto/provider-name)) at-once))
-         (dorun (map print-bare ["a bare verdict" "strict"] bares))
-         (doseq [contract [:plain :query]]
-           (warm-up! folder served others contract at-once)
-           (measure folder served mine contract bares at-once)))
+             [others mine] (map #(into [provider] %) (split-at warm-up-records people))]
+         (println (format "%d records, %d cores, %s, %d questions at a time" (count mine) (cores) (name (crypto/provider-name)) at-once))
+         (run! #(warm-up! folder served others % at-once) [:query :plain])
+         (let [bares (bares total)]
+           (run! #(measure folder served mine others % bares at-once) [:plain :query])))
        (finally
          (process/stop! process)
          (process/delete! folder))))))

@@ -70,13 +70,18 @@
       {:error :identity/below-threshold
        :numbers {:sums (mapv #(zone/sum {:keys %} :grant signers) delegations)}})))
 
+(defn- denied-signer
+  "The first of the keys `signers` that the provider denies, or nil."
+  [{:keys [denied hashes]} signers]
+  (when (seq denied) (first (filter #(contains? denied @(nth hashes %)) (sort signers)))))
+
 (defn- issue-finding [{:keys [statement] {:keys [denied]} :issuer}]
   (if (contains? denied (:hash @statement))
     (rules/breaks "the provider denies that it issues this" {:error :identity/revoked})
     (rules/holds "the provider does not deny it")))
 
-(defn- signer-finding [{:keys [signers] {:keys [denied hashes]} :issuer}]
-  (if-let [key (when (seq denied) (first (filter #(contains? denied @(nth hashes %)) (sort signers))))]
+(defn- signer-finding [{:keys [signers issuer]}]
+  (if-let [key (denied-signer issuer signers)]
     (rules/breaks (str "the provider denies its key " key ", which signed this")
       {:error :identity/signer-revoked :numbers {:key key}})
     (rules/holds "the provider denies no signer")))
@@ -121,6 +126,15 @@
      :key-map (:public-key-map (:record provider))
      :signatures signatures :signers (into #{} (map :key) signatures)
      :statement (delay (statement entry))}))
+
+(defn taken-back?
+  "True if `provider`, which is `prepared`, denies that it issues `entry`, or a key that signed it. Such an
+  entry is revoked at best, and it takes no signature to tell."
+  [{:keys [authority-signatures] :as entry} {{:keys [denied hashes] :as issuer} :issuer}]
+  (boolean
+    (when (seq denied)
+      (or (contains? denied (:hash (statement entry)))
+        (denied-signer issuer (filter #(< (long %) (count hashes)) (map :key authority-signatures)))))))
 
 (def ^:private status-errors
   "Status → the error that tells of it where no rule does."

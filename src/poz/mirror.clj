@@ -93,7 +93,8 @@
   (swap! told #(merge-with + % (frequencies (map (fn [o] (:outcome o :failed)) outcomes)))))
 
 (defn- pull! [{:keys [source options] :as mirror} told progress hashes]
-  (pull/pull-all! source hashes (:at-once options) (pull/providers source)
+  (pull/pull-all! (assoc source :held? #(some? (status/checked-at mirror %)))
+    hashes (:at-once options) (pull/providers source)
     #(status/stopped? mirror)
     (fn [outcomes]
       (took! mirror told outcomes)

@@ -6,6 +6,7 @@
    [poz.signing :as signing]
    [poz.vectors :as vectors]
    [poz.verdicts :as v]
+   [poz.verify :as verify]
    [poz.zone :as zone]))
 
 (set! *warn-on-reflection* true)
@@ -109,6 +110,18 @@
         "though the other signer would do")
     (is (= [:current :identity/current] (status e (provider [(signing/key-hash (v/key-of "p one"))]))))
     (is (= [:current :identity/current] (status e (provider [(zone/entry-hash :identity e)]))) "an entry hash is no target there")))
+
+(deftest what-is-taken-back-is-told-without-a-signature
+  (let [e (entry (user) [3]) issue (:hash (identity/statement e))
+        told #(identity/taken-back? %1 (identity/prepared (verify/assess (provider %2) (v/now))))]
+    (are [entry denied told?] (= told? (told entry denied))
+      e [] false
+      e [issue] true
+      (assoc e :authority-signatures []) [issue] true
+      e [(signing/key-hash (v/key-of "p all"))] true
+      e [(signing/key-hash (v/key-of "p one"))] false
+      (assoc-in e [:authority-signatures 0 :key] 77) [(signing/key-hash (v/key-of "p all"))] false)
+    (is (false? (identity/taken-back? e nil)) "nobody can tell")))
 
 (deftest a-rotated-key
   (let [e (entry (user) [3])]

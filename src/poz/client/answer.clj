@@ -35,15 +35,17 @@
 (defn- zone-parts [zones]
   (mapcat (juxt zone/authority-key zone/zone-key) zones))
 
+(defn- sections-of [zones]
+  (into (set base) (zone-parts zones)))
+
+(def ^:private sections-by-type
+  "Type of a question, but for ZONES → the sections that the answer's file may have."
+  (update-vals {:master [] :chain [] :identity [:identity] :record zone/names} sections-of))
+
 (defn- expected-sections
   "The sections that the answer's file may have, a set."
   [{:keys [type zones]}]
-  (set (concat base
-         (zone-parts (case type
-                       :identity [:identity]
-                       :zones zones
-                       :record zone/names
-                       [])))))
+  (or (sections-by-type type) (sections-of zones)))
 
 (defn- public-type? [code] (< (long code) 0x8000))
 

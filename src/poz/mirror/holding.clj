@@ -55,13 +55,20 @@
   [record providers]
   (bindings-of (record/original-hash record) (live-entries record) providers))
 
+(defn- missing?
+  "True if the judgement of `entry`, of the record of `user`, may give it a handle that it does not have. Where
+  another has it, what its provider takes back does not."
+  [read user providers entry]
+  (let [owner (:user (:live (state/handle-at read (address entry))))]
+    (and (not= user owner)
+      (or (nil? owner) (not (identity/taken-back? entry (providers (:authority-hash entry))))))))
+
 (defn missing-bindings
-  "Those of the `bindings` of `record`, which is held, by which it does not have the handle: it was taken when
-  nobody could judge them for want of the provider, or another has it."
+  "Those of the `bindings` of `record`, which is held, by which it does not have the handle and may have it: it
+  was taken when nobody could judge them for want of the provider, or another had it."
   [read record providers]
-  (let [user (record/original-hash record)
-        has? #(= user (:user (:live (state/handle-at read (address %)))))]
-    (bindings-of user (remove has? (live-entries record)) providers)))
+  (let [user (record/original-hash record)]
+    (bindings-of user (filter #(missing? read user providers %) (live-entries record)) providers)))
 
 (defn- bound
   "The `live` handles after those of one record, `found`: a revoked one takes nobody's place."

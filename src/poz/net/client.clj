@@ -22,9 +22,11 @@
 (set! *warn-on-reflection* true)
 
 (def ^:private loops
-  "Transport → the event loops of all clients, made when they are first needed. Their threads
-  do not keep a JVM alive."
-  (into {} (map (fn [k] [k (delay (transport/loops k "poz-client" 2))])) (keys transport/transports)))
+  "Transport → the event loops of all clients, made when they are first needed: one for two
+  processors, since what comes is judged elsewhere, and few that are busy wake less often than many. Their
+  threads do not keep a JVM alive."
+  (let [n (max 1 (quot (.availableProcessors (Runtime/getRuntime)) 2))]
+    (into {} (map (fn [k] [k (delay (transport/loops k "poz-client" n))])) (keys transport/transports))))
 
 (def options
   "Option → what it is: those of `exchange`."

@@ -3,6 +3,7 @@
   (:require
    [clojure.test :refer [deftest is testing]]
    [poz.authorities :as a]
+   [poz.authority.operator :as operator]
    [poz.authority.state :as state]
    [poz.bytes :as bytes]
    [poz.handles :as h]
@@ -85,6 +86,25 @@
     (is (= (of thief) (both :revoked :superseded)))
     (is (= (of alice) (both :current :revoked)) "a revoked one takes nobody's place")
     (is (= (of alice) (both :revoked :revoked)))))
+
+(deftest what-is-missing-is-judged-only-where-it-may-change-something
+  (let [s (store/memory) missing #(holding/missing-bindings (pull/reader s) (:record alice) %)
+        issue (:hash (identity/statement (first (:body (:grant (:identity-zone (:record alice)))))))
+        denying (operator/deny-issue (:record a/provider) {0 (:secret a/provider)} issue :abuse (+ (long h/t0) 200))
+        revoking (constantly (identity/prepared (verify/assess denying w/now)))
+        statuses #(map :status (vals %))]
+    (testing "nobody has the handle"
+      (is (= [:current] (statuses (missing providers))))
+      (is (= [:revoked] (statuses (missing revoking))))
+      (is (= {} (missing (constantly nil)))))
+    (testing "it has it"
+      (holding/commit! s [(outcome alice :current nil)] 77)
+      (is (= {} (missing providers))))
+    (testing "another has it"
+      (holding/commit! s [(outcome thief :current nil)] 78)
+      (is (= [:current] (statuses (missing providers))))
+      (with-redefs [identity/judge-entry (fn [& _] (throw (IllegalStateException. "judged again")))]
+        (is (= {} (missing revoking)) "what is revoked takes nobody's place")))))
 
 (deftest domains
   (let [s (store/memory)]

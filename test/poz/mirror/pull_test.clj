@@ -5,13 +5,15 @@
    [poz.bytes :as bytes]
    [poz.crypto :as crypto]
    [poz.error :as error]
+   [poz.format.messages :as messages]
    [poz.handles :as h]
    [poz.mirror :as mirror]
    [poz.mirror-world :as w]
    [poz.mirror.pull :as pull]
    [poz.record :as record])
   (:import
-   (java.util.concurrent CompletableFuture TimeUnit)))
+   (clojure.lang ExceptionInfo)
+   (java.util.concurrent CompletableFuture ExecutorService RejectedExecutionException TimeUnit)))
 
 (set! *warn-on-reflection* true)
 
@@ -21,6 +23,8 @@
 
 (defn- pulled [source subject more]
   (.get (pull/pull-async source subject (pull/providers source) more) 30 TimeUnit/SECONDS))
+
+(defn- public [{:keys [record]}] (record/public-view record))
 
 (deftest one-record
   (let [{:keys [alice] :as up} (w/upstream) hash (h/hash-of (:record alice))]
@@ -84,6 +88,45 @@
         (fn [source]
           (pull/pull-all! source (take 300 hashes) 8 (constantly nil) (constantly false) #(swap! waiting conj (count %)))
           (is (= [256 44] @waiting)))))))
+
+(deftest what-is-long-is-pulled-after-all-others-alone
+  (let [{:keys [alice bob] :as up} (w/upstream) all (w/hashes up) whole (long (:response-payload messages/limits))
+        flying (atom 0) most (atom 0) groups (atom [])
+        exchange (fn [{:keys [max-response] :as options} b]
+                   (swap! most max (swap! flying + max-response))
+                   (let [^CompletableFuture answer ((:exchange up) options b)]
+                     (CompletableFuture/supplyAsync (fn [] (swap! flying - max-response) (.join answer)))))
+        all! (fn [source at-once]
+               (reset! groups [])
+               (pull/pull-all! source all at-once (pull/providers source) (constantly false) #(swap! groups into %))
+               [(map :outcome @groups) (w/asked! up)])]
+    (with-source up {:exchange exchange}
+      (fn [source]
+        (testing "as the server announces it"
+          (is (= [[:new :new] [:record :record]] (all! source 32)))
+          (is (= [[:new :new] [:record :record :record :record]] (all! source (quot whole 512))) "each has room for 512 bytes"))
+        (testing "as it is held: then nothing is asked beside others"
+          (pull/commit! source @groups)
+          (is (= [[:unchanged :unchanged] [:serial :serial]] (all! source (quot whole 512)))))
+        (is (<= 1 @most whole) "all that is asked at a time has the room of one answer")
+        (is (= [(public alice) (public bob)] (map #(pull/held source %) all)))))
+    (testing "what is too long even so fails, once"
+      (with-source up {:exchange (fn [_ _] (swap! (:asked up) conj :exchange) (CompletableFuture/completedFuture (error/anomaly :wire/too-large)))}
+        (fn [source]
+          (is (= [[nil nil] (repeat 4 :exchange)] (all! source 2)))
+          (is (= [:wire/too-large :wire/too-large] (map :poz/error @groups))))))))
+
+(deftest what-is-thrown-where-outcomes-are-kept-ends-it
+  (let [hashes (mapv #(crypto/sha3-256 (bytes/utf8 (str %))) (range 600)) up (w/upstream)
+        exchange (fn [_ _] (CompletableFuture/completedFuture (error/anomaly :wire/not-found)))]
+    (with-source up {:exchange exchange}
+      (fn [source]
+        (doseq [at-once [1 8]]
+          (is (= "full" (try (pull/pull-all! source hashes at-once (constantly nil) (constantly false) (fn [_] (throw (ex-info "full" {}))))
+                             (catch ExceptionInfo e (ex-message e))))))
+        (.shutdown ^ExecutorService (:executor source))
+        (is (thrown? RejectedExecutionException
+              (pull/pull-all! source hashes 8 (constantly nil) (constantly false) identity)))))))
 
 (deftest many-records-so-many-at-a-time
   (let [flying (atom 0) most (atom 0) asked (atom 0)
