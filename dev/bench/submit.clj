@@ -33,7 +33,7 @@
 (set! *warn-on-reflection* true)
 
 (def ^:private population 600)
-(def ^:private warm-up 14)
+(def ^:private warm-up 30)
 (def ^:private rounds 7)
 (def ^:private together 64)
 
@@ -175,7 +175,7 @@
                (ratio times (str name ", 64 at a time") (str name ", one by one"))))))
 
 (defn run
-  "Prints the table. Takes about a minute."
+  "Prints the table. Takes about two minutes."
   []
   (let [folder (process/folder)]
     (try

@@ -28,7 +28,7 @@
   (reify Executor (execute [_ task] (.run task))))
 
 (defn held
-  "An empty memory for records of `n` bytes together at most. They take ten times that, decoded."
+  "An empty memory for records of `n` bytes together at most. Decoded they take several times that."
   [n]
   (-> (Caffeine/newBuilder) (.maximumWeight (long n)) (.weigher weigher) (.executor here) (.build)))
 
