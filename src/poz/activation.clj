@@ -5,7 +5,8 @@
 
   A *book* is the provider's state, a plain map:
 
-      {:provider  record            ; the provider's own, with its Identity Zone
+      {:hash      hash              ; the provider's
+       :provider  record            ; its own, with its Identity Zone: what reserving asks
        :domains   #{\"social.example\"}
        :records   {hash record}     ; what is held, by original hash
        :reserved  {address {:user hash :until ms}}
@@ -22,18 +23,21 @@
 
 (set! *warn-on-reflection* true)
 
+(defn book-of
+  "The empty book of the provider with the original `hash`, in which nothing can be reserved."
+  [hash]
+  {:hash hash :records {} :reserved {} :live {} :former {}})
+
 (defn book
   "The empty book of `provider` for `domains`."
   [provider domains]
-  {:provider provider :domains (set domains) :records {} :reserved {} :live {} :former {}})
+  (assoc (book-of (get-in provider [:master-zone :original-master-hash]))
+    :provider provider :domains (set domains)))
 
 (defn address
   "The address of an identity entry or of a request."
   [{:keys [authority-domain path user-handle]}]
   [authority-domain path user-handle])
-
-(defn- provider-hash [{:keys [provider]}]
-  (get-in provider [:master-zone :original-master-hash]))
 
 (defn- issue-hash [entry]
   (:hash (identity/statement entry)))
@@ -78,8 +82,8 @@
   (let [section (:identity-zone record)
         gone (when section (zone/denied section))]
     (into {}
-      (comp (filter #(= (provider-hash book) (:authority-hash %)))
-        (remove #(contains? gone (zone/entry-hash :identity %)))
+      (comp (filter #(= (:hash book) (:authority-hash %)))
+        (if (empty? gone) identity (remove #(contains? gone (zone/entry-hash :identity %))))
         (map (juxt address identity)))
       (when section (zone/entries :identity section)))))
 

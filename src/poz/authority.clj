@@ -11,7 +11,8 @@
   `:ring`, the keyring of its Identity keys; `:domains`, domain → original hash of the record
   that is authoritative under it; `:mirrors`; `:software`, a string or a function that gives one;
   `:role`, unless it is `:authoritative`; `:policy`, a function of `{:request :record :address}` that gives `:approve`, `:hold` or `{:reject reason}` (`poz.authority.policy`);
-  `:limits`, numbers in place of those in `poz.format.messages/limits`.
+  `:limits`, numbers in place of those in `poz.format.messages/limits`; `:held`, a memory of records
+  (`poz.authority.held`), or nil.
 
   A *ticket* stands for a request that is held until the operator decides. There are at most
   `:tickets` of them, each is forgotten `:ticket-ms` after the request, and whoever asks for the
@@ -19,6 +20,7 @@
   (:require
    [poz.activation :as activation]
    [poz.authority.files :as files]
+   [poz.authority.held :as held]
    [poz.authority.state :as state]
    [poz.authority.transaction :as transaction]
    [poz.error :as error]
@@ -45,13 +47,14 @@
     hash hash
     handle (get-in (state/handle read handle) [:live :user])))
 
-(defn- held [read hash]
-  (when hash (state/record read hash)))
+(defn- held [{:keys [held]} read hash]
+  (when hash
+    (some->> (state/record-bytes read hash) (held/record held hash))))
 
 (defn- about
   "The answer that `f` makes of the record that the subject names."
   [subject config read f]
-  (if-let [record (held read (hash-of-subject subject config read))]
+  (if-let [record (held config read (hash-of-subject subject config read))]
     (let [answer (f record)]
       (if (or (nil? answer) (error/anomaly? answer))
         {:failure (or answer (error/anomaly :wire/not-found))}
@@ -79,7 +82,7 @@
   (get-in config [:limits k] (messages/limits k)))
 
 (defn- provider-book [config read]
-  (activation/book (held read (:provider config))
+  (activation/book (held config read (:provider config))
     (into #{} (keep (fn [[domain hash]] (when (= hash (:provider config)) domain))) (:domains config))))
 
 (defn- book-of [config read addresses]
@@ -177,48 +180,59 @@
 
 ;; ## Submissions
 
+(defn- memory-of [record]
+  (memory/of record {:zones (update/zone-hashes record)}))
+
 (defn- with-held [failure record]
   (cond-> failure
     (and record (= :conflict (:poz/anomaly failure)) (= "update" (namespace (:poz/error failure))))
-    (assoc :held (memory/of record))))
+    (assoc :held (memory-of record))))
 
-(defn- accepted [config update-record held-record book read {:keys [now]} needs-entry]
+(defn- activated
+  "The book with what is held for the record and its `addresses`, before and after the update."
+  [config update-record held-record addresses read now]
   (let [hash (record/original-hash update-record)
-        book (assoc-in book [:records hash] held-record)
-        after (activation/activate (cond-> book (nil? held-record) (clojure.core/update :records dissoc hash))
-                update-record (delay (verify/assess (:provider book) now)) now)
-        addresses (state/addresses config update-record held-record)]
-    (cond
-      (error/anomaly? after) {:failure (with-held after held-record)}
-      (and needs-entry (empty? (state/owned-addresses after hash)))
-      {:failure (error/anomaly :request/entry-missing)}
-      :else {:ok (memory/of (get-in after [:records hash]))
-             :changes (merge (state/changes book after addresses)
-                        (state/put-record hash (get-in after [:records hash])))})))
+        before (cond-> (state/into-book (activation/book-of (:provider config)) read addresses)
+                 held-record (assoc-in [:records hash] held-record))]
+    [before (activation/activate before update-record (delay (some-> (held config read (:provider config)) (verify/assess now))) now)]))
+
+(defn- accepted [config update-record held-record read {:keys [now]} needs-entry]
+  (let [hash (record/original-hash update-record)
+        addresses (state/addresses config update-record held-record)
+        [before after] (activated config update-record held-record addresses read now)]
+    (if (error/anomaly? after)
+      {:failure (with-held after held-record)}
+      (let [record (get-in after [:records hash]) b (record/encode record)]
+        (if (and needs-entry (empty? (state/owned-addresses after hash)))
+          {:failure (error/anomaly :request/entry-missing)}
+          {:ok (memory-of record)
+           :changes (assoc (state/changes before after addresses) (state/record-key hash) b)
+           :held [b record]})))))
 
 (defn- submit [{:keys [type payload]} config read facts]
   (let [update-record (record/decode payload)]
     (if (error/anomaly? update-record)
       {:failure update-record}
       (let [hash (record/original-hash update-record)
-            held-record (held read hash)
-            signed (= :submit-signed type)
-            book (book-of config read (state/addresses config update-record held-record))]
+            held-record (held config read hash)
+            signed (= :submit-signed type)]
         (if (and (nil? held-record) (not signed))
           {:failure (error/anomaly :policy/refused {:rule "a record that is not held is taken by SUBMIT_SIGNED only"})}
-          (let [{:keys [ok] :as done} (accepted config update-record held-record book read facts signed)]
+          (let [{:keys [ok] :as done} (accepted config update-record held-record read facts signed)]
             (if (and ok signed) (-> done (dissoc :ok) (assoc :accepted ok)) done)))))))
 
 ;; ## The whole
 
-(defn- response [{:keys [id]} {:keys [failure changes] :as outcome}]
+(defn- response [{:keys [id]} {:keys [failure changes held] :as outcome}]
   (if failure
     {:response (wire/failure (assoc failure :id id)) :changes {}}
     (let [[status payload] (first (select-keys outcome [:ok :accepted :pending]))]
-      {:response {:status status :id id :payload payload} :changes (or changes {})})))
+      (cond-> {:response {:status status :id id :payload payload} :changes (or changes {})}
+        held (assoc :held held)))))
 
 (defn decide
-  "What becomes of `request`: `{:response … :changes {key value-or-nil}}`. `facts`: `:now`, `:random`
+  "What becomes of `request`: `{:response … :changes {key value-or-nil}}`, and of a submission that is taken
+  `:held`, the bytes that are to be held and their record. `facts`: `:now`, `:random`
   (a function of n), `:challenge`, what CHALLENGE answers."
   [request config read facts]
   (response request
@@ -233,6 +247,8 @@
   read has changed meanwhile, else everything is decided anew, a few times; then BUSY."
   [store config request facts]
   (let [decided (transaction/transact! store #(decide request config % facts))]
+    (when-let [[b record] (:held decided)]
+      (held/keep! (:held config) b record))
     (if (error/anomaly? decided)
       (wire/failure (assoc decided :id (:id request)))
       (:response decided))))

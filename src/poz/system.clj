@@ -22,6 +22,7 @@
    [clojure.string :as str]
    [poz.authority :as authority]
    [poz.authority.answers :as answers]
+   [poz.authority.held :as held]
    [poz.authority.policy :as policy]
    [poz.authority.server :as server]
    [poz.authority.state :as state]
@@ -215,6 +216,10 @@
 
 ;; ## Starting and stopping
 
+(def ^:private held-bytes
+  "Room for records that were submitted or read last; decoded they take several times that."
+  4194304)
+
 (defn- server-of [{:keys [now random cache-bytes cache-ms] kind :store :as config} store {:keys [work] :as keys}
                   {:keys [on-error on-failure on-conflict]} load]
   (let [answers (answers/answers {:bytes cache-bytes :ms (when (or (mirror-parts/mirrors? config) (not= :memory kind)) cache-ms)})
@@ -225,7 +230,7 @@
                :on-error on-error :on-failure on-failure}
         mirror (assoc :config (mirror-parts/authority-config config software mirror)
                  :mirror mirror :before #(mirror/prepare! mirror %))
-        (nil? mirror) (assoc :config (authority-config config keys))))))
+        (nil? mirror) (assoc :config (assoc (authority-config config keys) :held (held/held held-bytes)))))))
 
 (defn- busy [{b :bytes}]
   (let [id (:id (wire/decode-request b) 0)]

@@ -18,6 +18,7 @@
    [poz.format :as format]
    [poz.master.chain :as chain]
    [poz.master.survivorship :as survivorship]
+   [poz.proof :as proof]
    [poz.record :as record]
    [poz.rules :as rules]
    [poz.signing :as signing]
@@ -36,7 +37,7 @@
   (let [expected (inc (long (get-in held [:zone part :serial])))
         found (get-in next [:zone part :serial])]
     (if (= expected found)
-      (rules/holds (str (name part) " serial " found " follows " (dec expected)))
+      (rules/holds #(str (name part) " serial " found " follows " (dec expected)))
       (rules/breaks (str (name part) " serial " found ", expected " expected)
         {:numbers {:expected expected :found found}}))))
 
@@ -49,7 +50,7 @@
 
 (defn- later-finding [before now]
   (if (< (long before) (long now))
-    (rules/holds (str "dated " (time/iso now) ", later than what it replaces"))
+    (rules/holds #(str "dated " (time/iso now) ", later than what it replaces"))
     (rules/breaks (str "dated " (time/iso now) ", not later than what it replaces, " (time/iso before)))))
 
 (defn- no-deny-finding [{:keys [next]}]
@@ -76,10 +77,12 @@
   "The items that the grant after the zone `parts` must have in `revoked`: those it has,
   and those of `denied` whose target is no entry of its body."
   [zone {{:keys [grant deny] :as z} :zone}]
-  (let [body (into #{} (map #(zone/entry-hash zone %)) (zone/entries zone z))
-        there (into #{} (map :target) (:revoked grant))]
-    (vec (sort-by :target
-           (into (:revoked grant) (remove #(or (body (:target %)) (there (:target %)))) (:denied deny))))))
+  (if-let [denied (seq (:denied deny))]
+    (let [body (into #{} (map #(zone/entry-hash zone %)) (zone/entries zone z))
+          there (into #{} (map :target) (:revoked grant))]
+      (vec (sort-by :target
+             (into (:revoked grant) (remove #(or (body (:target %)) (there (:target %)))) denied))))
+    (:revoked grant)))
 
 (defn- dropped [{:keys [zone held next]}]
   (remove (set (get-in next [:zone :grant :revoked])) (carried-over zone held)))
@@ -120,24 +123,39 @@
    {:id :update/deny-timestamp :doc "The deny is later than the one that it replaces." :check deny-time-finding}
    {:id :update/deny-not-superset :doc "Denials are only ever added." :check superset-finding}])
 
+(defn- grant-of
+  "The grant of `record`'s `zone` as a statement."
+  [record zone]
+  (zone/grant-statement record zone (zone/sections record zone) (signing/key-hashes (:public-key-map record))))
+
+(defn- hashes [{:keys [hash whole-hash]}]
+  {:grant-hash hash :zone-hash whole-hash})
+
 (defn- hashes-of [record zone]
-  (let [parts (zone/sections record zone)
-        statement (zone/grant-statement record zone parts (signing/key-hashes (:public-key-map record)))]
-    {:grant-hash (:hash statement) :zone-hash (:whole-hash statement)}))
+  (or (get (:hashes (proof/of record)) zone) (hashes (grant-of record zone))))
+
+(defn zone-hashes
+  "Zone → `{:grant-hash :zone-hash}` of `record`."
+  [record]
+  (into {} (map (fn [z] [z (hashes-of record z)])) (zone/zones record)))
 
 (defn judge-successor
   "Whether the `zone` of `record` may replace that of `held`: `{:kind :same|:grant|:deny,
-  :outcome :steps}`. Both records have the zone. Signatures are not looked at."
+  :outcome :steps :grant}`, the last its grant as a statement. Both records have the zone. Signatures
+  are not looked at."
   [held record zone]
-  (let [before (hashes-of held zone) now (hashes-of record zone)
+  (let [grant (grant-of record zone)
+        before (hashes-of held zone) now (hashes grant)
         next (zone/sections record zone)
         facts {:zone zone :held (zone/sections held zone) :next next :held-hash (:zone-hash before)
                :deny-sum (zone/sum (:authority next) :deny
                            (into #{} (map :key) (get-in next [:zone :grant :signatures])))}]
-    (cond
-      (= (:zone-hash before) (:zone-hash now)) {:kind :same :outcome :valid :steps []}
-      (= (:grant-hash before) (:grant-hash now)) (assoc (rules/judge deny-rules facts) :kind :deny)
-      :else (assoc (rules/judge grant-rules facts) :kind :grant))))
+    (assoc
+      (cond
+        (= (:zone-hash before) (:zone-hash now)) {:kind :same :outcome :valid :steps []}
+        (= (:grant-hash before) (:grant-hash now)) (assoc (rules/judge deny-rules facts) :kind :deny)
+        :else (assoc (rules/judge grant-rules facts) :kind :grant))
+      :grant grant)))
 
 ;; ## The chain
 
@@ -201,12 +219,18 @@
 (defn- put-zone [record zone [authority section]]
   (assoc record (zone/authority-key zone) authority (zone/zone-key zone) section))
 
-(defn- successors [held update]
+(defn- successors
+  "Zone of `update` → its judgement as a successor. Both key maps agree where `held` cites or signs, so
+  that a zone with the same content is the same without a look at its hash."
+  [held update]
   (into {}
-    (for [z (zone/zones update)]
-      [z (if (zone/sections held z)
-           (judge-successor held update z)
-           {:kind :new :outcome :valid :steps []})])))
+    (map (fn [z]
+           (let [before (zone/sections held z)]
+             [z (cond
+                  (nil? before) {:kind :new :outcome :valid :steps [] :grant (grant-of update z)}
+                  (= before (zone/sections update z)) {:kind :same :outcome :valid :steps []}
+                  :else (judge-successor held update z))])))
+    (zone/zones update)))
 
 (defn- merged
   "`update` completed from `held`: its chain joined, the zones that it has not, or has the
@@ -261,13 +285,30 @@
 
 (defn- regranted [held record judged]
   (for [[z {:keys [kind]}] judged :when (= :grant kind)
-        :let [gone (zone/denied (:zone (zone/sections held z)))
-              section (:zone (zone/sections record z))
-              still (zone/denied section)]
+        :let [gone (zone/denied (:zone (zone/sections held z)))]
+        :when (seq gone)
+        :let [section (:zone (zone/sections record z)) still (zone/denied section)]
         entry (zone/entries z section)
         :let [h (zone/entry-hash z entry)]
         :when (and (gone h) (not (still h)))]
     {:warning :deny/regranted :zone z :message (str "an entry of the " (name z) " zone that was denied lives again")}))
+
+(defn- proven
+  "The `record` that is accepted with its proof: zones are as `judged`, or as they are held."
+  [record held judged]
+  (proof/with-proof record
+    (into {}
+      (map (fn [z] [z (if-let [grant (:grant (judged z))] (hashes grant) (hashes-of held z))]))
+      (zone/zones record))))
+
+(defn- assess
+  "The verdict on `record`'s chain and `judged` zones; what is proven of `held`, whose revisions it begins with,
+  is not proven again."
+  [held record judged now]
+  (verify/assess (with-zones record (changed judged)) now
+    {:keep :faults
+     :proven (if (proof/of held) (count (chain/revisions held)) 0)
+     :grants (into {} (keep (fn [[z {:keys [grant]}]] (when grant [z grant]))) judged)}))
 
 (defn- accept [held update now]
   (check-public! update)
@@ -278,18 +319,19 @@
         judged (successors held update)
         record (merged held update chain judged)
         _ (check-times! held update judged now)
-        verdict (verify/assess (with-zones record (changed judged)) now :faults)]
+        verdict (assess held record judged now)]
     (check-chain! verdict)
     (check-zones! verdict judged)
     (if (and held (= (peek chain) (:master-zone held)) (empty? (changed judged)))
       {:outcome :unchanged :record held :warnings []}
-      {:outcome :accepted :record (record/public-view record)
+      {:outcome :accepted :record (proven (record/public-view record) held judged)
        :warnings (vec (regranted held record judged)) :successors judged})))
 
 (defn apply-update
   "What becomes of `held` (a public record, nil: nothing is held) when `update` comes at the
   time `:now`: `{:outcome :accepted|:unchanged :record :warnings}`, or the anomaly of the
-  first rule that is broken."
+  first rule that is broken. A record that is accepted carries a proof (`poz.proof`), which spares the next
+  update of that very record what was proven here."
   [held update {:keys [now] :as options}]
   (verify/check-options! options #{:now})
   (error/attempt #(accept held update now)))

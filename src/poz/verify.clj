@@ -29,13 +29,15 @@
 
 (defn assess
   "Chain and zones of a record judged at the time `now`, without the status of identity
-  entries: `{:record :chain :zones}`, what `poz.identity` asks of a provider. `keep` as the
-  option of `verify`."
-  ([record now] (assess record now :all))
-  ([record now keep]
+  entries: `{:record :chain :zones}`, what `poz.identity` asks of a provider. Options: `:keep` as
+  that of `verify`; `:proven`, how many revisions are known to hold, the first of the chain; `:grants`, zone → its
+  grant as a statement, where it is at hand."
+  ([record now] (assess record now {:keep :all}))
+  ([record now options]
    (let [key-map (:public-key-map record)
-         context {:key-map key-map :hashes (signing/key-hashes key-map) :now now :keep keep
-                  :chain (chain/revisions record)}]
+         context (assoc options
+                   :key-map key-map :hashes (signing/key-hashes key-map) :now now
+                   :chain (chain/revisions record))]
      {:record record
       :chain (chain/judge-chain context)
       :zones (into {} (map (fn [z] [z (zone/judge-zone record z context)])) (zone/zones record))})))
@@ -100,7 +102,7 @@
   (check-values! options)
   (if (error/anomaly? record)
     {:outcome :malformed :error record :problems #{(:poz/error record)} :warnings []}
-    (let [{:keys [chain zones] :as assessed} (assess record now keep)
+    (let [{:keys [chain zones] :as assessed} (assess record now {:keep keep})
           outcome (rules/worst (cons (:outcome chain) (map :outcome (vals zones))))
           verdict {:outcome outcome
                    :problems (problems outcome assessed)

@@ -319,10 +319,11 @@
   "The zone of `record` judged: `:outcome`, `:authority`, `:grant` and `:deny` (judgements),
   `:zone-hash`, and `:entries`, `({:hash :live})` in body order, with `:revoked-keys` where
   keys of a login group are denied (it cannot log in then). `context` has `:key-map`,
-  `:hashes`, `:now` and `:chain`, the revisions at hand."
-  [record zone {:keys [hashes chain] :as context}]
+  `:hashes`, `:now`, `:chain`, the revisions at hand, and `:grants`, zone → its grant as a statement,
+  where that is at hand."
+  [record zone {:keys [hashes chain grants] :as context}]
   (let [parts (sections record zone)
-        grant (delay (grant-statement record zone parts hashes))
+        grant (delay (or (get grants zone) (grant-statement record zone parts hashes)))
         deny (delay (deny-statement record zone parts (:hash @grant) hashes))
         judged {:authority (judge-authority chain zone (:authority parts))
                 :grant (judge-grant parts grant context)

@@ -17,7 +17,7 @@
    ["codec" '[poz.codec poz.codec.*]]
    ["record" '[poz.format poz.format.* poz.record poz.record.* poz.address]]
    ["crypto" '[poz.crypto poz.crypto.* poz.rules poz.time poz.signing poz.keyring poz.noise poz.noise.*]]
-   ["authority" '[poz.master poz.master.* poz.zone poz.zone.* poz.identity poz.identity.* poz.verify poz.lint
+   ["authority" '[poz.master poz.master.* poz.proof poz.zone poz.zone.* poz.identity poz.identity.* poz.verify poz.lint
                   poz.pattern poz.simulate poz.rulebook poz.update poz.activation poz.auth poz.mail poz.feed poz.service
                   poz.memory poz.fork poz.past poz.policy poz.diff
                   poz.gen poz.damage poz.damage.*]]

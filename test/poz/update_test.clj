@@ -9,6 +9,7 @@
    [poz.histories :as h]
    [poz.master.chain :as chain]
    [poz.memory :as memory]
+   [poz.proof :as proof]
    [poz.record :as record]
    [poz.samples :as samples]
    [poz.signing :as signing]
@@ -27,9 +28,19 @@
   (when x
     (record/decode (if (re-find #"\.poz$" x) (vectors/file-bytes x) (bytes/hex-> x)))))
 
+(defn- known
+  "`held` as if this process had accepted it."
+  [held]
+  (proof/with-proof held (update/zone-hashes held)))
+
 (defn- apply-update
+  "The result, which is the same whether `held` is known to hold or not."
   ([held update] (apply-update held update (v/now)))
-  ([held update now] (update/apply-update held update {:now now})))
+  ([held update now]
+   (let [found (update/apply-update held update {:now now})]
+     (when (and held (not= found (update/apply-update (known held) update {:now now})))
+       (throw (AssertionError. "What is proven decides otherwise.")))
+     found)))
 
 (defn- holds?
   "Whether chain and changed zones of what is held after an update hold."
@@ -68,12 +79,59 @@
   (is (thrown-with-msg? IllegalArgumentException #"Unknown option :clock"
         (update/apply-update nil (v/record-named "genesis-minimal") {:now (v/now) :clock 1}))))
 
+(def ^:private two-services
+  [{:change :add :zone :service :n 0 :version 0} {:change :add :zone :service :n 1 :version 0}])
+
+;; What is proven is not proven again
+
+(deftest an-accepted-record-is-proven
+  (let [[a b c d] (map h/public (h/play [{:change :add :zone :auth :n 0 :version 0} {:change :add :zone :service :n 0 :version 0}
+                                         {:change :add :zone :service :n 1 :version 0}]))
+        {held :record} (update/apply-update b c {:now (v/now)})]
+    (is (nil? (proof/of (record/decode (record/encode held)))) "what was decoded is not")
+    (is (= #{:auth :service} (set (keys (:hashes (proof/of held))))))
+    (is (= (update/zone-hashes c) (:hashes (proof/of held))))
+    (is (= d (:record (apply-update held d))))
+    (is (= d (:record (update/apply-update (:record (update/apply-update a c {:now (v/now)})) d {:now (v/now)}))))))
+
+(deftest what-is-proven-is-not-proven-again
+  (let [[_ b c] (map h/public (h/play two-services))
+        break #(assoc-in % [:master-zone :signatures 0 :signature] (bytes/zeros 64))
+        result #((juxt :outcome :poz/error) (update/apply-update % (break c) {:now (v/now)}))]
+    (is (= [nil :chain/current-hash] (result (break b))))
+    (is (= [:accepted nil] (result (known (break b)))) "whoever says so must know")
+    (is (= [nil :chain/current-hash] (result (break (known b)))))))
+
+(deftest what-is-changed-after-it-was-accepted-is-proven-no-more
+  (let [[_ b c] (map h/public (h/play two-services))
+        {held :record} (apply-update nil b)
+        bad (assoc-in held [:master-zone :signatures 0 :signature] (bytes/zeros 64))]
+    (is (some? (proof/of held)))
+    (is (some? (meta bad)))
+    (is (nil? (proof/of bad)))
+    (is (= :accepted (:outcome (update/apply-update held c {:now (v/now)}))))
+    (is (error/anomaly? (update/apply-update bad (assoc c :master-zone (:master-zone bad)) {:now (v/now)})))))
+
+(deftest the-clock-is-asked-again
+  (let [[_ b c] (map h/public (h/play two-services))
+        {held :record} (apply-update nil b)
+        before (- (long (:timestamp (:master-zone b))) (* 48 60 60 1000))
+        [known unknown] (map #(update/apply-update % c {:now before}) [held b])]
+    (is (= known unknown))
+    (is (= :refused (:outcome known :refused)))))
+
+(deftest a-revision-that-comes-after-the-proven-ones-is-judged
+  (let [states (mapv h/public (h/play [{:change :add :zone :service :n 0 :version 0} {:change :revise :zone :service :share 0 :master 0}]))
+        {held :record} (apply-update nil (states 1))
+        next (states 2)
+        bad (update-in next [:master-zone :signatures 0 :signature] (fn [_] (bytes/zeros 64)))]
+    (is (< (count (chain/revisions held)) (count (chain/revisions next))))
+    (is (= :accepted (:outcome (update/apply-update held next {:now (v/now)}))))
+    (is (= :chain/current-hash (:poz/error (update/apply-update held bad {:now (v/now)}))))))
+
 ;; One zone after another, by hand
 
 (defn- last-of [changes] (peek (h/play changes)))
-
-(def ^:private two-services
-  [{:change :add :zone :service :n 0 :version 0} {:change :add :zone :service :n 1 :version 0}])
 
 (deftest steps-of-a-successor
   (let [[_ a b] (h/play two-services)

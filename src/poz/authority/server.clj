@@ -70,7 +70,8 @@
 (defn- answered [{:keys [store config random] :as server} {:keys [type] :as request} b {:keys [now] :as facts}]
   (let [{:keys [secret address difficulty]} facts
         [status out] (answers/answer! (:answers server) store config request b
-                       {:now now :random random :challenge (pow/challenge secret address now difficulty)})]
+                       (cond-> {:now now :random random}
+                         (= :challenge type) (assoc :challenge (pow/challenge secret address now difficulty))))]
     (count! server [type status])
     out))
 

@@ -160,13 +160,16 @@
         {:numbers {:spare (vec spare)}})
       (rules/holds "every signature is needed"))))
 
+(def ^:private far-future
+  {:id :time/far-future :doc "A statement is dated at most 24 hours ahead of the clock."
+   :check (fn [{:keys [revision now]}] (time/far-future-finding (:timestamp revision) now))})
+
 (def revision-rules
   "The rules of one revision, in the order in which they are asked."
   (into
     [{:id :chain/draft :doc "A draft is never a record." :check draft-finding}
      {:id :chain/history-missing :doc "The chain starts at serial 1." :check history-finding}
-     {:id :time/far-future :doc "A statement is dated at most 24 hours ahead of the clock."
-      :check (fn [{:keys [revision now]}] (time/far-future-finding (:timestamp revision) now))}
+     far-future
      {:id :chain/serial :doc "The serial is exactly one more than the parent's." :check serial-finding}
      {:id :chain/previous-hash :doc "previous_master_hash is the parent's current_master_hash." :check previous-hash-finding}
      {:id :chain/original-hash :doc "original_master_hash never changes."
@@ -215,13 +218,22 @@
       :signers (mapv :key (:signatures revision))
       :support support)))
 
+(defn- judge-again
+  "The judgement of a `revision` that is known to hold, by what the clock can still break."
+  [revision {:keys [now]}]
+  (assoc (rules/judge [far-future] {:revision revision :now now})
+    :serial (:serial revision)))
+
 (defn judge-chain
   "The `:chain` of a context judged, with `:key-map`, `:hashes` and `:now`: `{:outcome :complete
   :revisions [judgement …]}`, the judgements of all revisions, or with `:keep` `:faults` of
-  those that do not hold."
-  [{:keys [chain keep] :as context}]
+  those that do not hold. The first `:proven` revisions are known to hold but for the clock."
+  [{:keys [chain keep proven] :or {proven 0} :as context}]
   (let [kept? (if (= :faults keep) #(not= :valid (:outcome %)) any?)
-        judged (filterv kept? (map #(judge-revision %1 %2 context) chain (cons nil chain)))]
+        [known new] (split-at proven chain)
+        judged (into [] (filter kept?)
+                 (concat (map #(judge-again % context) known)
+                   (map #(judge-revision %1 %2 context) new (cons (last known) new))))]
     {:outcome (rules/worst (map :outcome judged))
      :complete (genesis? (first chain))
      :revisions judged}))
