@@ -4,8 +4,8 @@
   A *test* is one `deftest` or `defspec`; the closing line `N passed, N failed` counts those.
   A test *fails* when one of its assertions does or when it, or a fixture around it, throws.
   A namespace that does not load, and a selected name that is not there, count as one failed
-  test each. Namespaces run side by side, each on a thread of its own, so a test must not
-  redefine vars (`with-redefs`) that other namespaces use.
+  test each. Namespaces run side by side, each on a thread of its own, so a test that
+  redefines a var does so for its own thread alone (`poz.redefined`).
 
   What a test prints is shown only when it fails. A failed property shows its smallest
   failing arguments and its seed.

@@ -1,13 +1,16 @@
 (ns poz.test-runner-test
   "The runner, on namespaces made here."
   (:require
+   [clojure.java.io :as io]
    [clojure.string :as str]
    [clojure.test :as t :refer [deftest is testing]]
    [clojure.test.check :as tc]
    [clojure.test.check.clojure-test :as check]
    [clojure.test.check.generators :as gen]
    [clojure.test.check.properties :as prop]
-   [poz.test-runner :as runner]))
+   [poz.test-runner :as runner])
+  (:import
+   (java.io File)))
 
 (set! *warn-on-reflection* true)
 
@@ -153,3 +156,10 @@
       (is (re-find #"^\d+\.\d s in all; slowest: poz.test-runner-test" err))))
   (testing "help"
     (is (= 0 (:code (command "--help"))))))
+
+(deftest what-others-call-stays-as-it-is
+  (is (= []
+        (for [^File file (file-seq (io/file "test/poz"))
+              :when (and (.isFile file) (not (str/includes? (str file) "integration")) (not (#{"redefined.clj" "test_runner_test.clj"} (.getName file))))
+              :when (re-find #"\((with-redefs|alter-var-root)" (slurp file))]
+          (str file)))))

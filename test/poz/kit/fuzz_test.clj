@@ -7,7 +7,8 @@
    [poz.kit.fuzz :as fuzz]
    [poz.kit.targets :as targets]
    [poz.kit.vectors :as vectors]
-   [poz.record :as record]))
+   [poz.record :as record]
+   [poz.redefined :as redefined]))
 
 (set! *warn-on-reflection* true)
 
@@ -81,14 +82,15 @@
     (is (nil? (first (fuzz/check question nil {:target :verify}))))))
 
 (deftest a-defect-of-ours-is-a-finding
-  (with-redefs [record/parse (fn [_] (throw (IllegalStateException. "a defect")))]
-    (is (= :fault (:kind (first (fuzz/check {:target :record :now 1 :file bytes/empty} nil {:target :verify}))))))
+  (is (= :fault (redefined/call-with #'record/parse (fn [_] (throw (IllegalStateException. "a defect")))
+                  #(:kind (first (fuzz/check {:target :record :now 1 :file bytes/empty} nil {:target :verify}))))))
   (testing "and so is a good record that does not hold"
     (is (= :invariant (:kind (first (fuzz/check {:target :record :now 1 :file bytes/empty :holds :valid} nil {:target :verify}))))))
   (testing "and two readers that disagree"
     (let [b (:file (:question (vectors/built (first vectors/rows)))) parse record/parse]
-      (with-redefs [record/parse (fn [& args] (assoc (apply parse args) :key-names []))]
-        (is (= "the two readers disagree" (:why (first (fuzz/check {:target :record :now 1 :file b} nil {:target :verify})))))))))
+      (is (= "the two readers disagree"
+            (redefined/call-with #'record/parse (fn [& args] (assoc (apply parse args) :key-names []))
+              #(:why (first (fuzz/check {:target :record :now 1 :file b} nil {:target :verify})))))))))
 
 (deftest what-can-be-come-upon
   (is (contains? (fuzz/reachable :verify) "chain/serial"))

@@ -13,6 +13,7 @@
    [poz.mirror.holding :as holding]
    [poz.mirror.pull :as pull]
    [poz.record :as record]
+   [poz.redefined :as redefined]
    [poz.store :as store]
    [poz.verify :as verify]))
 
@@ -103,8 +104,9 @@
     (testing "another has it"
       (holding/commit! s [(outcome thief :current nil)] 78)
       (is (= [:current] (statuses (missing providers))))
-      (with-redefs [identity/judge-entry (fn [& _] (throw (IllegalStateException. "judged again")))]
-        (is (= {} (missing revoking)) "what is revoked takes nobody's place")))))
+      (is (= {} (redefined/call-with #'identity/judge-entry (fn [& _] (throw (IllegalStateException. "judged again")))
+                  #(missing revoking)))
+        "what is revoked takes nobody's place"))))
 
 (deftest domains
   (let [s (store/memory)]
