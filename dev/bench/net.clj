@@ -42,7 +42,8 @@
 ;; The servers
 
 (def ^:private jvm-options
-  ["-XX:+UseSerialGC" "-Xms256m" "-Xmx256m"])
+  "With what the script `poz` gives its server and how its jar is compiled."
+  ["-XX:+UseSerialGC" "-Xms256m" "-Xmx256m" "-Dio.netty.leakDetection.level=disabled" "-Dclojure.compiler.direct-linking=true"])
 
 (defn ours
   "Our server, started with `words`: what it printed, and its `:process`."

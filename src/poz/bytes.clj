@@ -89,9 +89,10 @@
   "The bytes of `b` from `start` (to `end`, or to its end), without a copy."
   (^Bytes [^Bytes b start] (slice b start (.-length b)))
   (^Bytes [^Bytes b start end]
-   (when-not (<= 0 (long start) (long end) (.-length b))
-     (throw (IndexOutOfBoundsException. (str "bytes " start " to " end " of " (.-length b)))))
-   (Bytes. (.-array b) (int (+ (.-offset b) (long start))) (int (- (long end) (long start))))))
+   (let [start (long start) end (long end)]
+     (when-not (and (<= 0 start) (<= start end) (<= end (.-length b)))
+       (throw (IndexOutOfBoundsException. (str "bytes " start " to " end " of " (.-length b)))))
+     (Bytes. (.-array b) (int (+ (.-offset b) start)) (int (- end start))))))
 
 (defn buffer
   "A read-only, big-endian `ByteBuffer` over the bytes of `b`, position 0."
@@ -110,8 +111,15 @@
 
 (defn concat
   "As `join`, of the arguments."
-  ^Bytes [& parts]
-  (join parts))
+  (^Bytes [] empty)
+  (^Bytes [a] a)
+  (^Bytes [^Bytes a ^Bytes b]
+   (let [n (.-length a) out (byte-array (+ n (.-length b)))]
+     (System/arraycopy (.-array a) (.-offset a) out 0 n)
+     (System/arraycopy (.-array b) (.-offset b) out n (.-length b))
+     (wrap out)))
+  (^Bytes [a b & more]
+   (join (list* a b more))))
 
 (defn uint
   "The number, 0 or more, that the bytes of `b` write, big-endian; of at most 7 bytes."

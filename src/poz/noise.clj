@@ -161,14 +161,14 @@
 
 (defn- write-ephemeral [{:keys [random] :as state}]
   (let [pair (crypto/generate :x25519 random)]
-    (assoc (dissoc state :random)
-           :ephemeral pair
-           :symmetric (symmetric/mix-hash (:symmetric state) (:public-key pair)))))
+    (-> (dissoc state :random)
+        (assoc :ephemeral pair)
+        (assoc :symmetric (symmetric/mix-hash (:symmetric state) (:public-key pair))))))
 
 (defn- read-ephemeral [state key]
-  (assoc state
-         :remote-ephemeral key
-         :symmetric (symmetric/mix-hash (:symmetric state) key)))
+  (-> state
+      (assoc :remote-ephemeral key)
+      (assoc :symmetric (symmetric/mix-hash (:symmetric state) key))))
 
 (defn- tokens
   "The state after the tokens of the next message; `(ephemeral state)` does what :e says."
@@ -211,8 +211,9 @@
    (error/attempt #(next-message state payload))))
 
 (defn- of-size! [least message]
-  (when-not (<= (long least) (count message) (long max-message))
-    (error/fail! :noise/size)))
+  (let [n (count message)]
+    (when-not (and (<= (long least) n) (<= n (long max-message)))
+      (error/fail! :noise/size))))
 
 (defn- opened! [state-and-plaintext]
   (or state-and-plaintext (error/fail! :noise/decrypt)))
