@@ -21,8 +21,6 @@
   adds to the JVM's own list of providers, or knows sections, contexts or records."
   (:require
    [poz.bytes :as bytes]
-   [poz.crypto.accp :as accp]
-   [poz.crypto.bouncy-castle :as bouncy-castle]
    [poz.crypto.conscrypt :as conscrypt]
    [poz.crypto.ed25519 :as ed25519]
    [poz.crypto.memo :as memo]
@@ -60,11 +58,16 @@
   (try {:provider (keeping-keys (update (make) :ed25519 ed25519/strict))}
        (catch Throwable t {:problem (str t)})))
 
+(defn- accp []
+  (let [class (Class/forName "com.amazon.corretto.crypto.provider.AmazonCorrettoCryptoProvider")]
+    ((requiring-resolve 'poz.crypto.accp/provider) class)))
+
 (def ^:private known
-  "Provider names, best first, and what loading each has given, once."
-  (array-map :accp (delay (load-provider accp/provider))
+  "Provider names, best first, and what loading each has given, once. Only the one that most have
+  is there from the start."
+  (array-map :accp (delay (load-provider accp))
              :conscrypt (delay (load-provider conscrypt/provider))
-             :bouncy-castle (delay (load-provider bouncy-castle/provider))))
+             :bouncy-castle (delay (load-provider #((requiring-resolve 'poz.crypto.bouncy-castle/provider))))))
 
 (defn provider-problem
   "Why the provider `name` does not load here, a string; nil if it does. Throws
@@ -86,7 +89,7 @@
 
 (def ^:private default-provider
   (delay (provider-named (or (keyword (System/getProperty "poz.crypto.provider"))
-                             (first (providers))))))
+                             (some #(when-not (provider-problem %) %) (keys known))))))
 
 (def ^:private ^:dynamic *provider* nil)
 
