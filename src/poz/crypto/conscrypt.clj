@@ -12,7 +12,8 @@
   parsing a key does, so callers keep what `:parse` gives."
   (:require
    [poz.bytes :as bytes]
-   [poz.crypto.ed25519 :as ed25519])
+   [poz.crypto.ed25519 :as ed25519]
+   [poz.crypto.memo :as memo])
   (:import
    (java.security InvalidKeyException Key KeyPairGenerator PrivateKey Provider PublicKey Signature)
    (javax.crypto BadPaddingException Cipher KeyAgreement)
@@ -103,14 +104,11 @@
 
 ;; What Bouncy Castle does
 
-(def ^:private bouncy-castle
-  (delay ((requiring-resolve 'poz.crypto.bouncy-castle/provider))))
-
 (defn- late
-  "The function at `path` of Bouncy Castle's map."
+  "The function at `path` of Bouncy Castle's map, which is loaded when it is called."
   [& path]
-  (let [f (delay (get-in @bouncy-castle path))]
-    (fn [& args] (apply @f args))))
+  (let [f (memo/once #(get-in ((requiring-resolve 'poz.crypto.bouncy-castle/provider)) path))]
+    (fn [& args] (apply (f) args))))
 
 (defn provider
   "The provider map, `:name` `:conscrypt`, of the shape that poz.crypto.bouncy-castle
