@@ -222,5 +222,4 @@
                   (catch Throwable t
                     (report-failure! (error/anomaly :fault/internal {:message (str "a defect: " t)})
                       (boolean (some #{"--json"} args)) (environment))))]
-    (shutdown-agents)
     (System/exit code)))
