@@ -77,6 +77,13 @@
     (compile-own!)
     [sources (jar! "-aot")]))
 
+(defn- delete-sources!
+  "Leaves classes only: to look for a source, and at its date, takes each namespace a millisecond."
+  []
+  (doseq [^File f (file-seq (io/file classes)), :let [compiled (str/replace (str f) #"\.cljc?$" "__init.class")]
+          :when (and (not= compiled (str f)) (.exists (io/file compiled)))]
+    (.delete f)))
+
 (defn- launcher!
   "Puts the script that starts the jar beside it, with the archive that it makes."
   []
@@ -92,7 +99,9 @@
     (start-afresh)
     (b/compile-clj {:basis @program-basis :class-dir classes :src-dirs ["src"] ; all: poz.main loads lazily
                     :java-opts ["-Dclojure.compiler.direct-linking=true"]})
+    (delete-sources!)
     (b/uber {:class-dir classes :uber-file file :basis @program-basis :main 'poz.launch
+             :exclude ["clojure/(?!core/specs/).*\\.cljc?"] ; compiled too, but for those
              ;; Bouncy Castle has classes per Java version, Conscrypt a native library
              :manifest {"Multi-Release" "true" "Enable-Native-Access" "ALL-UNNAMED"}})
     (launcher!)

@@ -39,6 +39,12 @@
     (throw (ex-info (str "This needs " path " of the present sources: dev/clj -T:build " target) {:missing path})))
   path)
 
+(defn- version
+  "The version that build.clj gives a release; that file needs libraries which are not here."
+  []
+  (or (second (re-find #"\(def version\s+\"[^\"]*\"\s+\"([^\"]+)\"\)" (slurp "build.clj")))
+      (throw (ex-info "build.clj says no version." {}))))
+
 (defn- clojure
   "The command that evaluates the text `form` in a new JVM with the class path `paths`."
   [java paths form]
@@ -60,7 +66,7 @@
   (let [java (str (System/getProperty "java.home") "/bin/java")
         sources (str/split (str/trim (process/run!! "dev/clj" "-Spath")) #":")
         libraries (remove #{"src" "resources"} sources)
-        jar #(cons (made (str "target/poz-0.1.0" % ".jar") "jar") libraries)]
+        jar #(cons (made (str "target/poz-" (version) % ".jar") "jar") libraries)]
     [["Clojure alone" (clojure java libraries "nil")]
      ["require, from source" (clojure java sources loading)]
      ["first verdict, from source" (clojure java sources first-verdict)]

@@ -19,10 +19,17 @@ esac
 
 if [ "${1:-}" = --make-archive ]; then
   rm -f "$archive"
-  # what it holds is what was loaded: every command, and what the tour runs through
+  made=$(mktemp -d)
+  trap 'rm -rf "$made"' EXIT
+  # what it holds is what was loaded: every command, what a verdict needs, and what the tour runs through
   # shellcheck disable=SC2086
-  "$java" $speed -XX:ArchiveClassesAtExit="$archive" -Xlog:disable -cp "$jar" clojure.main \
-    -e "((requiring-resolve 'poz.main/commands)) ((requiring-resolve 'poz.launch/-main) \"tour\")" >/dev/null
+  POZ_PASSPHRASE=none "$java" $speed -XX:ArchiveClassesAtExit="$archive" -Xlog:disable "-Dmade=$made/a.poz" -cp "$jar" clojure.main \
+    -e "(Class/forName \"poz.launch\")
+        ((requiring-resolve 'poz.main/commands))
+        (let [run #((requiring-resolve 'poz.main/run) % ((requiring-resolve 'poz.main/environment))) file (System/getProperty \"made\")]
+          (run [\"new\" \"two-devices\" \"--out\" file])
+          (run [\"verify\" file]))
+        ((requiring-resolve 'poz.launch/-main) \"tour\")" >/dev/null 2>&1
   exit
 fi
 

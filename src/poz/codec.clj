@@ -19,10 +19,17 @@
    [poz.codec.node :as node]
    [poz.codec.output :as output]
    [poz.codec.read :as read]
-   [poz.codec.write :as write]
    [poz.error :as error]))
 
 (set! *warn-on-reflection* true)
+
+(defn- late-writer
+  "As `poz.codec.write/compile-writer`, but that is loaded, and compiles, when the first value is
+  written: who only reads waits for neither. (No delay: none may wait for what loads a namespace.)"
+  [node depth]
+  (let [kept (volatile! nil)]
+    (fn [w v]
+      ((or @kept (vreset! kept ((requiring-resolve 'poz.codec.write/compile-writer) node depth))) w v))))
 
 (defn of-node
   "Everything compiled for a parsed node: `{:node :read :write}`, its path starting with
@@ -31,7 +38,7 @@
   ([node depth]
    {:node node
     :read (read/compile-reader node depth)
-    :write (write/compile-writer node depth)}))
+    :write (late-writer node depth)}))
 
 (defn codec
   "As `of-node`, for the type `form` of `registry`."

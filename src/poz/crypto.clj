@@ -21,8 +21,6 @@
   adds to the JVM's own list of providers, or knows sections, contexts or records."
   (:require
    [poz.bytes :as bytes]
-   [poz.crypto.accp :as accp]
-   [poz.crypto.bouncy-castle :as bouncy-castle]
    [poz.crypto.conscrypt :as conscrypt]
    [poz.crypto.ed25519 :as ed25519]
    [poz.crypto.memo :as memo]
@@ -60,19 +58,27 @@
   (try {:provider (keeping-keys (update (make) :ed25519 ed25519/strict))}
        (catch Throwable t {:problem (str t)})))
 
+(defn- accp []
+  (let [class (Class/forName "com.amazon.corretto.crypto.provider.AmazonCorrettoCryptoProvider")]
+    ((requiring-resolve 'poz.crypto.accp/provider) class)))
+
 (def ^:private known
-  "Provider names, best first, and what loading each has given, once."
-  (array-map :accp (delay (load-provider accp/provider))
-             :conscrypt (delay (load-provider conscrypt/provider))
-             :bouncy-castle (delay (load-provider bouncy-castle/provider))))
+  "Provider names, best first, and functions that give what loading each has given, once. Only the
+  one that most have is there from the start."
+  (array-map :accp (memo/once #(load-provider accp))
+             :conscrypt (memo/once #(load-provider conscrypt/provider))
+             :bouncy-castle (memo/once #(load-provider (requiring-resolve 'poz.crypto.bouncy-castle/provider)))))
+
+(defn- loaded [name]
+  (if-let [load (known name)]
+    (load)
+    (throw (IllegalArgumentException. (str "There is no provider " name ", only " (keys known) ".")))))
 
 (defn provider-problem
   "Why the provider `name` does not load here, a string; nil if it does. Throws
   IllegalArgumentException for a name that there is not."
   [name]
-  (:problem @(or (known name)
-                 (throw (IllegalArgumentException.
-                          (str "There is no provider " name ", only " (keys known) "."))))))
+  (:problem (loaded name)))
 
 (defn providers
   "The names of the providers that load here, best first."
@@ -80,17 +86,18 @@
   (vec (remove provider-problem (keys known))))
 
 (defn- provider-named [name]
-  (when-let [problem (provider-problem name)]
-    (throw (IllegalStateException. (str "The provider " name " does not load here: " problem))))
-  (:provider @(known name)))
+  (let [{:keys [provider problem]} (loaded name)]
+    (when problem
+      (throw (IllegalStateException. (str "The provider " name " does not load here: " problem))))
+    provider))
 
 (def ^:private default-provider
-  (delay (provider-named (or (keyword (System/getProperty "poz.crypto.provider"))
-                             (first (providers))))))
+  (memo/once #(provider-named (or (keyword (System/getProperty "poz.crypto.provider"))
+                                  (some (fn [name] (when-not (provider-problem name) name)) (keys known))))))
 
 (def ^:private ^:dynamic *provider* nil)
 
-(defn- provider [] (or *provider* @default-provider))
+(defn- provider [] (or *provider* (default-provider)))
 
 (defn with-provider
   "Calls the thunk `f` with the provider `name` in use (on this thread, and on those to

@@ -26,7 +26,8 @@
   no network. A new command is a map there and its name here."
   '[[poz.cli.tour "tour"]
     [poz.cli.make "new"]
-    [poz.cli.inspect "show" "dump" "verify" "keys"]
+    [poz.cli.inspect "show" "dump" "verify"]
+    [poz.cli.keys "keys"]
     [poz.cli.view "view" "explore"]
     [poz.cli.convert "public" "armor" "dearmor"]
     [poz.cli.master "draft" "delegate" "history"]
@@ -221,5 +222,4 @@
                   (catch Throwable t
                     (report-failure! (error/anomaly :fault/internal {:message (str "a defect: " t)})
                       (boolean (some #{"--json"} args)) (environment))))]
-    (shutdown-agents)
     (System/exit code)))

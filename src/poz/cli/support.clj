@@ -24,7 +24,6 @@
    [poz.bytes :as bytes]
    [poz.cli.files :as files]
    [poz.error :as error]
-   [poz.keyring :as keyring]
    [poz.record :as record]
    [poz.time :as time]))
 
@@ -141,7 +140,7 @@
      (cond
        (error/anomaly? p) p
        (str/blank? p) (error/anomaly :cli/passphrase)
-       :else (keyring/passphrase p)))))
+       :else ((requiring-resolve 'poz.keyring/passphrase) p)))))
 
 (defn sealing
   "The options with which the commands seal a keyring."

@@ -144,12 +144,30 @@
     :tagged (parse-tagged registry node)
     (bad! form "no such kind")))
 
+(def ^:private latest
+  "`[registry nodes]`: the registry that was parsed by last, and what its names came to, an atom. The
+  types of a format share most of their parts: without this each is parsed six times."
+  (atom nil))
+
+(defn- nodes-of [registry]
+  (let [[of nodes] @latest]
+    (if (identical? of registry)
+      nodes
+      (peek (reset! latest [registry (atom {})])))))
+
+(defn- parse-name [registry name]
+  (let [nodes (nodes-of registry)]
+    (or (@nodes name)
+      (let [node (assoc (parse registry (registry name)) :name name)]
+        (swap! nodes assoc name node)
+        node))))
+
 (defn parse
   "The node for the type `form`, its names looked up in `registry`, a map of name →
   type. A node that came by a name carries it as `:name`."
   [registry form]
   (cond
-    (contains? registry form) (assoc (parse registry (registry form)) :name form)
+    (and (keyword? form) (contains? registry form)) (parse-name registry form)
     (keyword? form) (parse registry [form {}])
     (and (vector? form) (= :select (first form)))
     (parse-kind registry {:kind :select :args (subvec form 1)} form)

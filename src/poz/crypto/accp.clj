@@ -1,8 +1,8 @@
 (ns poz.crypto.accp
   "Amazon's Corretto Crypto Provider (AWS-LC behind a JNI library) as a provider: `provider`
   is Conscrypt's map with the verification of Ed25519 put over it, of which AWS-LC does
-  27,000 a second where BoringSSL does 19,300. It is opt-in, the alias `:accp`, so its class
-  is looked for by name.
+  27,000 a second where BoringSSL does 19,300. It is opt-in, the alias `:accp`: poz.crypto
+  looks for its class, and loads this namespace where it is there.
 
   Keys are the JDK's own, which both libraries take. AWS-LC computes the equation as
   BoringSSL does, comparing R as it is encoded (see poz.crypto.conscrypt)."
@@ -32,18 +32,18 @@
                         (equation? key message signature)))))
 
 (defn- jca
-  "The library's `Provider`. Throws where it is not on the class path, and, since it then has
-  no algorithms, where it has nothing native for this platform."
-  ^Provider []
-  (doto ^Provider (.newInstance (.getConstructor (Class/forName "com.amazon.corretto.crypto.provider.AmazonCorrettoCryptoProvider")
-                                                 (make-array Class 0))
-                                (object-array 0))
+  "The library's `Provider`. Throws where it has nothing native for this platform, since it then
+  has no algorithms."
+  ^Provider [^Class class]
+  (doto ^Provider (.newInstance (.getConstructor class (make-array Class 0)) (object-array 0))
     (->> (Signature/getInstance "Ed25519"))))
 
 (defn provider
   "The provider map, `:name` `:accp`, of the shape that poz.crypto.bouncy-castle documents.
-  Throws as poz.crypto.conscrypt does, or where the library does not load."
-  []
-  (-> (conscrypt/provider)
-      (assoc :name :accp)
-      (update :ed25519 verifying (jca))))
+  `class` is the library's `java.security.Provider`. Throws as poz.crypto.conscrypt does, or where
+  the library does not load."
+  [class]
+  (let [jca (jca class)]
+    (-> (conscrypt/provider)
+        (assoc :name :accp)
+        (update :ed25519 verifying jca))))

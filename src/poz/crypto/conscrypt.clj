@@ -1,18 +1,19 @@
 (ns poz.crypto.conscrypt
-  "Conscrypt (BoringSSL behind a JNI library) as a provider: `provider` is Bouncy
-  Castle's map with what BoringSSL does faster put over it, that is signing and
-  verifying with Ed25519, X25519 agreement and new keys, verifying ML-DSA-65, ChaCha20-Poly1305.
+  "Conscrypt (BoringSSL behind a JNI library) as a provider: `provider` is a map
+  of what BoringSSL does faster than Bouncy Castle, that is signing and verifying with
+  Ed25519, X25519 agreement and new keys, verifying ML-DSA-65, ChaCha20-Poly1305.
 
   What stays Bouncy Castle's: public keys from given secrets, Argon2id, HMAC, and signing
-  with ML-DSA-65, where BoringSSL is always randomised.
+  with ML-DSA-65, where BoringSSL is always randomised. Who only verifies needs none of it, so
+  it is loaded with the first call of one.
 
   The JCA objects are fetched from one `Provider` instance, which is never added to the
   JVM's list of providers. Fetching one per call costs nothing that can be measured;
   parsing a key does, so callers keep what `:parse` gives."
   (:require
    [poz.bytes :as bytes]
-   [poz.crypto.bouncy-castle :as bouncy-castle]
-   [poz.crypto.ed25519 :as ed25519])
+   [poz.crypto.ed25519 :as ed25519]
+   [poz.crypto.memo :as memo])
   (:import
    (java.security InvalidKeyException Key KeyPairGenerator PrivateKey Provider PublicKey Signature)
    (javax.crypto BadPaddingException Cipher KeyAgreement)
@@ -102,6 +103,14 @@
   (try (chacha20-poly1305 jca Cipher/DECRYPT_MODE key nonce aad sealed)
        (catch BadPaddingException _ nil)))
 
+;; What Bouncy Castle does
+
+(defn- late
+  "The function at `path` of Bouncy Castle's map, which is loaded when it is called."
+  [& path]
+  (let [f (memo/once #(get-in ((requiring-resolve 'poz.crypto.bouncy-castle/provider)) path))]
+    (fn [& args] (apply (f) args))))
+
 (defn provider
   "The provider map, `:name` `:conscrypt`, of the shape that poz.crypto.bouncy-castle
   documents. Loads the native library: throws (an UnsatisfiedLinkError, mostly) where
@@ -109,11 +118,13 @@
   []
   (Conscrypt/checkAvailability)
   (let [jca (Conscrypt/newProvider)]
-    (-> (bouncy-castle/provider)
-        (assoc :name :conscrypt)
-        (update :ed25519 merge (ed25519 jca))
-        (update :ml-dsa-65 merge (ml-dsa-65 jca))
-        (update :x25519 assoc :agree #(x25519-agree jca %1 %2) :generate #(x25519-generate jca))
-        (assoc :chacha20-poly1305
-               {:seal #(chacha20-poly1305 jca Cipher/ENCRYPT_MODE %1 %2 %3 %4)
-                :open #(open jca %1 %2 %3 %4)}))))
+    {:name :conscrypt
+     :ed25519 (assoc (ed25519 jca) :public-key (late :ed25519 :public-key))
+     :ml-dsa-65 (assoc (ml-dsa-65 jca) :public-key (late :ml-dsa-65 :public-key) :sign (late :ml-dsa-65 :sign))
+     :x25519 {:public-key (late :x25519 :public-key)
+              :agree #(x25519-agree jca %1 %2)
+              :generate #(x25519-generate jca)}
+     :chacha20-poly1305 {:seal #(chacha20-poly1305 jca Cipher/ENCRYPT_MODE %1 %2 %3 %4)
+                         :open #(open jca %1 %2 %3 %4)}
+     :argon2id (late :argon2id)
+     :hmac-sha3-256 (late :hmac-sha3-256)}))

@@ -1,6 +1,7 @@
 (ns poz.crypto.memo
   "`bounded` is `memoize` for functions of one byte string, with a bound: the results for
-  those used last are kept. It is for parsed public keys. Never for secrets."
+  those used last are kept. It is for parsed public keys. Never for secrets. `once` is `delay`
+  for what loads a namespace."
   (:require
    [poz.bytes :as bytes])
   (:import
@@ -30,3 +31,11 @@
             (put! results limit own v)
             v)
           kept)))))
+
+(defn once
+  "A function that gives what `(f)`, never nil or false, gave at first. Several threads may call `f` at
+  once, as none waits for another: one that loads a namespace keeps all others from loading any, and
+  would wait for ever for one that had begun with `f` and came to load what that needs."
+  [f]
+  (let [kept (volatile! nil)]
+    #(or @kept (vreset! kept (f)))))

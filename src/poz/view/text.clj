@@ -51,7 +51,11 @@
 (def ^:private max-marks 2)
 
 (defn- code-points [^String s]
-  (iterator-seq (.iterator (.codePoints s))))
+  (loop [i 0 out []]
+    (if (< i (.length s))
+      (let [c (.codePointAt s i)]
+        (recur (+ i (Character/charCount c)) (conj out c)))
+      out)))
 
 (defn- ->hex ^String [^long c]
   (let [hex (.toUpperCase (.toHexDigits (HexFormat/of) c 6))]

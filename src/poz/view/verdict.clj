@@ -6,7 +6,6 @@
    [poz.address :as address]
    [poz.error :as error]
    [poz.master.chain :as chain]
-   [poz.view.dump :as dump]
    [poz.view.text :as text]
    [poz.zone :as zone]))
 
@@ -93,7 +92,7 @@
   (concat
     (text/hang (text/escape (str message " [" (error/code error) "]")) width indent hanging)
     (when-let [b (:poz/bytes (meta anomaly))]
-      (dump/fault b {:width width :color color}))))
+      ((requiring-resolve 'poz.view.dump/fault) b {:width width :color color}))))
 
 (defn anomaly-lines
   "The lines that tell an `anomaly`: what is wrong, where, and what to do. Options: `:color`, `:width`."

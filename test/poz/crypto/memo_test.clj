@@ -48,3 +48,22 @@
                              (pmap (fn [_] (doall (for [_ (range 200) b (shuffle inputs)]
                                                     (= (count b) (g b)))))
                                    (range 8)))))))
+
+(deftest once
+  (let [calls (atom 0)
+        f (memo/once #(swap! calls inc))]
+    (is (= 0 @calls))
+    (is (= [1 1] [(f) (f)])))
+  (testing "what throws is not kept"
+    (let [calls (atom 0)
+          f (memo/once #(if (= 1 (swap! calls inc)) (throw (IllegalStateException. "no")) :yes))]
+      (is (thrown? IllegalStateException (f)))
+      (is (= :yes (f)))))
+  (testing "no call waits for another"
+    (let [inside (promise) go-on (promise)
+          f (memo/once #(if (realized? inside) :later (do (deliver inside true) @go-on :earlier)))
+          earlier (future (f))]
+      (deref inside 60000 nil)
+      (is (= :later (f)))
+      (deliver go-on true)
+      (is (= :earlier (deref earlier 60000 nil))))))

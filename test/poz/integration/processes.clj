@@ -52,6 +52,32 @@
       (io/copy file out)
       (.closeEntry out))))
 
+(def ^:private environment
+  "Sealing costs as little as it may: not what these tests are about."
+  {"POZ_PASSPHRASE" "correct horse" "POZ_SEALING" "{:memory-kib 8192 :passes 1 :lanes 1}"})
+
+(defn- process! ^Process [words]
+  (let [b (ProcessBuilder. ^List (vec words))]
+    (.putAll (.environment b) environment)
+    (.start b)))
+
+(defn- archive!
+  "Has the JVM that runs `words`, a server, archive the classes that it has once it is ready."
+  [archive words]
+  (let [p (process! (concat ["java"] jvm-options [(str "-XX:ArchiveClassesAtExit=" archive)] words))
+        err (future (slurp (.getErrorStream p)))
+        out (io/reader (.getInputStream p))]
+    (deref (future (.readLine ^BufferedReader out)) (* 1000 (long patience)) nil)
+    (.destroy (.toHandle p))
+    (when-not (zero? (long (await-exit p)))
+      (throw (ex-info (str "The server did not start: " @err) {})))))
+
+(defn- namespaces
+  "All that there are in src: much is loaded when it is first called."
+  []
+  (for [^File f (sort (file-seq (io/file "src"))) :let [[_ path] (re-matches #"src/(.*)\.clj" (str f))] :when path]
+    (symbol (str/escape path {\/ \. \_ \-}))))
+
 (def ^:private program
   "The arguments of java that start the program quickly: compiled, in a jar, and with an archive
   of its classes as the JVM has them in memory, for which all must be in jars."
@@ -64,10 +90,11 @@
           archive (str (io/file folder "poz.jsa"))]
       (.addShutdownHook (Runtime/getRuntime) (Thread. #(delete! folder)))
       (when-not (zero? (long (run-java! (str "-Dclojure.compile.path=" classes) "-cp" (str/join File/pathSeparator (cons (str classes) entries))
-                               "clojure.main" "-e" "(binding [*compile-files* true] (compile 'poz.launch) ((requiring-resolve 'poz.main/commands)) (run! require '[poz.cli.logback poz.client.lookup poz.system.http poz.system.metrics]))")))
+                               "clojure.main" "-e" (pr-str (list 'binding '[*compile-files* true] (list 'run! 'require (list 'quote (namespaces))))))))
         (throw (ex-info "poz does not compile." {})))
       (jar! jar [classes (io/file "resources")])
-      (run-java! (str "-XX:ArchiveClassesAtExit=" archive) "-cp" path "poz.launch" "tour")
+      (archive! archive ["-cp" path "poz.launch" "serve" "--json" "example.com" "--data" (str (io/file folder "data"))
+                         "--plain-port" "0" "--query-port" "0" "--submit-port" "0"])
       [(str "-XX:SharedArchiveFile=" archive) "-cp" path "poz.launch"])))
 
 (defn eventually
@@ -80,14 +107,8 @@
           (Thread/sleep 20)
           (recur))))))
 
-(def ^:private environment
-  "Sealing costs as little as it may: not what these tests are about."
-  {"POZ_PASSPHRASE" "correct horse" "POZ_SEALING" "{:memory-kib 8192 :passes 1 :lanes 1}"})
-
 (defn- start! ^Process [prefix words]
-  (let [b (ProcessBuilder. ^List (vec (concat prefix ["java"] jvm-options @program words)))]
-    (.putAll (.environment b) environment)
-    (.start b)))
+  (process! (concat prefix ["java"] jvm-options @program words)))
 
 (defn poz
   "Runs `poz` with the words to its end."
