@@ -58,14 +58,20 @@
 (defn- verdict [record]
   (hash (:outcome (verify/verify record {:now records/now}))))
 
-(defn- walk
-  "A number that every part of the value `v` has to be looked at for, and of its bytes and characters one."
-  ^long [v]
-  (cond (instance? Bytes v) (if (zero? (count v)) 0 (long (nth v 0)))
-        (instance? String v) (if (= "" v) 0 (int (.charAt ^String v 0)))
-        (instance? APersistentMap v) (reduce-kv (fn [n _ x] (unchecked-add (long n) (walk x))) 0 v)
-        (instance? APersistentVector v) (reduce (fn [n x] (unchecked-add (long n) (walk x))) 0 v)
-        :else (hash v)))
+(defn- add-parts
+  "Adds to `sum` a number that every part of the value `v` has to be looked at for, and of its bytes and
+  characters the first."
+  [^longs sum v]
+  (cond (instance? APersistentMap v) (reduce-kv (fn [sum _ x] (add-parts sum x)) sum v)
+        (instance? APersistentVector v) (reduce add-parts sum v)
+        :else (let [n (long (cond (instance? Bytes v) (if (zero? (.-length ^Bytes v)) 0 (long (aget ^bytes (.-array ^Bytes v) (.-offset ^Bytes v))))
+                              (instance? String v) (if (.isEmpty ^String v) 0 (long (int (.charAt ^String v 0))))
+                              :else (.hashCode ^Object v)))]
+                (aset sum 0 (unchecked-add n (aget sum 0)))
+                sum)))
+
+(defn- walk [record]
+  (add-parts (long-array 1) record))
 
 (def ^:private works
   "What is done with a record: `[name f]`, a function of the record and its bytes; after it a predicate
