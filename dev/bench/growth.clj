@@ -2,8 +2,13 @@
   "How cost grows: `(run)` prints time and memory against entries, revisions, bytes and open
   connections, each with the exponent that fits, and draws each as a picture in `dev/bench/growth/`.
 
+  Two of the rows are not ours, but say what the machine makes of any program: `walk` looks at every
+  part of a record's maps and does nothing with it, `by hand` is the encoder of `bench.by-hand`, which
+  knows no history. As soon as a record is more than a cache holds each part of it takes longer to get at.
+
   Memory is what is allocated on the way; of connections what the server's process holds."
   (:require
+   [bench.by-hand :as by-hand]
    [bench.harness :as harness]
    [bench.net :as net]
    [bench.net.load :as load]
@@ -15,12 +20,14 @@
    [poz.record :as record]
    [poz.verify :as verify])
   (:import
+   (clojure.lang APersistentMap APersistentVector)
    (com.sun.management ThreadMXBean)
    (java.io File)
    (java.lang.management ManagementFactory)
    (java.net Socket)
    (java.nio.file Files Path)
-   (java.util Arrays)))
+   (java.util Arrays)
+   (poz.bytes Bytes)))
 
 (set! *warn-on-reflection* true)
 
@@ -51,18 +58,36 @@
 (defn- verdict [record]
   (hash (:outcome (verify/verify record {:now records/now}))))
 
+(defn- add-parts
+  "Adds to `sum` a number that every part of the value `v` has to be looked at for, and of its bytes and
+  characters the first."
+  [^longs sum v]
+  (cond (instance? APersistentMap v) (reduce-kv (fn [sum _ x] (add-parts sum x)) sum v)
+        (instance? APersistentVector v) (reduce add-parts sum v)
+        :else (let [n (long (cond (instance? Bytes v) (if (zero? (.-length ^Bytes v)) 0 (long (aget ^bytes (.-array ^Bytes v) (.-offset ^Bytes v))))
+                              (instance? String v) (if (.isEmpty ^String v) 0 (long (int (.charAt ^String v 0))))
+                              :else (.hashCode ^Object v)))]
+                (aset sum 0 (unchecked-add n (aget sum 0)))
+                sum)))
+
+(defn- walk [record]
+  (add-parts (long-array 1) record))
+
 (def ^:private works
-  "What is done with a record: `[name f]`, a function of the record and its bytes."
+  "What is done with a record: `[name f]`, a function of the record and its bytes; after it a predicate
+  of the records that it can be done with."
   [["decode" (fn [_ b] (record/decode b))]
    ["encode" (fn [r _] (record/encode r))]
-   ["verify" (fn [r _] (verdict r))]])
+   ["verify" (fn [r _] (verdict r))]
+   ["by hand" (fn [r _] (by-hand/encode r)) (complement :zone-history)]
+   ["walk" (fn [r _] (walk r))]])
 
 (defn- points
   "`{[work :us] [[x y] …] [work :bytes] …}` of the `[x record]`."
   [subjects]
   (apply merge-with into
     (for [[x r] subjects :let [b (record/encode r) r (record/parse b)]
-          [work f] works :let [run #(f r b)]]
+          [work f fits?] works :when (or (nil? fits?) (fits? r)) :let [run #(f r b)]]
       {[work :us] [[x (time-of run)]] [work :bytes] [[x (allocated run)]]})))
 
 (defn- steps

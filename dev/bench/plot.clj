@@ -19,7 +19,7 @@
 (def ^:private width 480)
 (def ^:private height 320)
 (def ^:private margin {:left 64 :right 16 :top 32 :bottom 44})
-(def ^:private marks ["M-4,-4h8v8h-8z" "M0,-5l5,9h-10z" "M-5,0l5,-5 5,5 -5,5z"])
+(def ^:private marks ["M-4,-4h8v8h-8z" "M0,-5l5,9h-10z" "M-5,0l5,-5 5,5 -5,5z" "M0,5l5,-9h-10z" "M-5,-1h10v2h-10z"])
 
 (defn- decades
   "The powers of ten that enclose the numbers `ns`, as exponents `[low high]`."
@@ -49,7 +49,7 @@
       "<text x='" (+ key-x 10) "' y='" (+ key-y 4) "'>" name (format " · x^%.2f" (exponent points)) "</text>")))
 
 (defn svg
-  "A picture of the `curves`, `[[name [[x y] …]] …]`, at most three, with their exponents."
+  "A picture of the `curves`, `[[name [[x y] …]] …]`, at most five, with their exponents."
   [title x-name y-name curves]
   (let [{:keys [left right top bottom]} margin
         xs (decades (mapcat #(map first (second %)) curves)) ys (decades (mapcat #(map second (second %)) curves))

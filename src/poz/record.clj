@@ -26,7 +26,7 @@
    [poz.record.sections :as sections :refer [code? codes-of-bits header known-bits lack record-keys section-bit section-index section-keys section-rows section-writers toc toc-count-fault toc-start write-header]]
    [poz.record.text :as text])
   (:import
-   (clojure.lang AFn IFn$LO)
+   (clojure.lang AFn IFn$LO IFn$OLO LazilyPersistentVector)
    (poz.codec.output Writer)))
 
 (set! *warn-on-reflection* true)
@@ -42,7 +42,9 @@
 (defn algorithms
   "The algorithms of the keys in the decoded Public Key Map `key-map`, by index."
   [key-map]
-  (mapv #(value/of % :algorithm) key-map))
+  (let [keys (value/items key-map) found (object-array (value/size key-map))]
+    (dotimes [i (alength found)] (aset found i (value/of (aget keys i) :algorithm)))
+    (LazilyPersistentVector/createOwning found)))
 
 ;; ## Reading
 
@@ -115,11 +117,15 @@
           (input/set-algorithms! r (algorithms v)))
         (assoc record key v)))))
 
+(def ^:private max-size (:max-file-size format/limits))
+
 (defn check-size-limit!
   "Throws the anomaly for a file of `size` bytes that is above `:max-size` of `options`."
-  [size {:keys [max-size] :or {max-size (:max-file-size format/limits)}}]
-  (when (< (long max-size) (long size))
-    (error/fail! :format/too-large {:at 0 :path [] :rule (str "at most " max-size " bytes") :limit max-size :found size})))
+  ([size] (check-size-limit! size nil))
+  ([size options]
+   (let [limit (:max-size options max-size)]
+     (when (< (long limit) (long size))
+       (error/fail! :format/too-large {:at 0 :path [] :rule (str "at most " limit " bytes") :limit limit :found size})))))
 
 (defn decode
   "The record in the byte string `b` (binary form), or the anomaly that names the first
@@ -152,7 +158,7 @@
 (defn- check-shape!
   "Faults where `record`, whose `known` sections are so many, is no map of sections."
   [record known]
-  (when-not (map? record)
+  (when-not (value/a-map? record)
     (error/fail! :format/type {:path [] :expected "a record map" :found (pr-str (type record))}))
   (when-not (= known (value/size record))
     (when-let [[k] (seq (remove record-keys (keys record)))]
@@ -187,13 +193,13 @@
 (defn- write-sections!
   "Writes the sections `codes`, each by `write!`, a function of writer and code, and their entries
   in the table of contents."
-  [^Writer w write! ^longs codes]
+  [^Writer w ^IFn$OLO write! ^longs codes]
   (let [n (alength codes)]
     (.seek w (+ (long toc-start) 2 (* entry-size n)))
     (loop [i 0]
       (when (< i n)
         (let [start (.position w)]
-          (write! w (aget codes i))
+          (.invokePrim write! w (aget codes i))
           (write-entry! w i (aget codes i) start)
           (recur (inc i)))))))
 
@@ -209,7 +215,7 @@
     (.invoke ^AFn write-header w {:size size})
     (.integer w 2 n)
     (.seek w size)
-    (output/result w)))
+    (output/lent-result w)))
 
 (defn pack
   "The file that holds `sections`, a map of code → bytes, whatever they hold. Throws the anomaly of
@@ -217,8 +223,8 @@
   [sections]
   (doseq [code (remove code? (keys sections))]
     (error/fail! :format/range {:path [:toc] :rule "a code from 0 to 65535" :found code}))
-  (let [w (output/writer nil) codes (long-array (sort (keys sections)))]
-    (write-sections! w (fn [^Writer w code] (.content w (sections code))) codes)
+  (let [w (output/lent-writer nil) codes (long-array (sort (keys sections)))]
+    (write-sections! w (fn [^Writer w ^long code] (.content w (sections code))) codes)
     (finished w (alength codes))))
 
 (defn- codes-of
@@ -232,16 +238,16 @@
   "The byte string of `record` in binary form. Throws the anomaly for a map that no file
   decodes to: the path in it says where."
   [record]
-  (let [known (if (map? record) (known-bits record) 0)
+  (let [known (if (value/a-map? record) (known-bits record) 0)
         _ (check-shape! record (Long/bitCount known))
         ^longs codes (codes-of record known)
         key-map (:public-key-map record)
-        w (output/writer (algorithms (when (vector? key-map) key-map)) 2048)]
-    (write-sections! w (fn [w code] (write-section! w record code)) codes)
+        w (output/lent-writer (algorithms (if (value/a-vector? key-map) key-map [])))]
+    (write-sections! w (fn [w ^long code] (write-section! w record code)) codes)
     (when-let [[code facts] (lack known)]
       (error/fail! code (assoc facts :path [])))
     (let [file (finished w (alength codes))]
-      (check-size-limit! (value/size file) {})
+      (check-size-limit! (value/size file))
       file)))
 
 ;; ## Text form

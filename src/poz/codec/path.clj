@@ -28,12 +28,14 @@
 (defn parts!
   "Puts the parts of a struct with these `keys` at `depth`, or of a list where they are nil."
   [^Path p ^long depth ^objects keys]
-  (aset ^objects (.-keys p) depth keys))
+  (let [^objects all (.-keys p) at (unchecked-int depth)]
+    (when-not (identical? keys (aget all at)) ; to store a reference takes longer than to look
+      (aset all at keys))))
 
 (defn part!
   "Goes to the part `i` of what `parts!` put at `depth`."
   [^Path p ^long depth ^long i]
-  (aset ^longs (.-parts p) depth i))
+  (aset ^longs (.-parts p) (unchecked-int depth) i))
 
 (defn- element [^Path p ^long depth]
   (let [k (aget ^objects (.-keys p) depth) i (aget ^longs (.-parts p) depth)]

@@ -18,7 +18,7 @@
    [poz.codec.text :as text]
    [poz.codec.value :as value])
   (:import
-   (clojure.lang AFn IFn$LO IFn$OL IFn$OLLO LazilyPersistentVector PersistentArrayMap)
+   (clojure.lang AFn IFn$LO IFn$OL IFn$OLLO IFn$OOLLO LazilyPersistentVector PersistentArrayMap)
    (java.nio ByteBuffer)
    (java.util Arrays)
    (poz.codec.input Reader)))
@@ -194,13 +194,13 @@
         read-count (count-reader node depth)
         ^AFn read-item (compile-reader item below)
         compare-items (order/encoding-comparator node)
-        shares-id? (ids/id-check node)]
+        {:keys [^IFn$OLLO seen ^IFn$OOLLO shares-id?]} (ids/id-check node)]
     (fn [^Reader r]
       (let [n (.invokePrim read-count r)
             ^ByteBuffer b (.-buffer r)
             items (Arrays/copyOf ^objects no-items (unchecked-int n))
             path (.-path r)
-            ids (when shares-id? (ids/seen n))]
+            ids (when seen (.invokePrim seen items n (.position b)))]
         (path/parts! path depth nil)
         (loop [i 0 before 0]
           (when (< i n)
@@ -211,7 +211,7 @@
                 (let [c (.invokePrim compare-items (.-array r) before start (.position b))]
                   (when-not (neg? c)
                     (pair-fault! r below c i (- start (.-base r))))))
-              (when (and shares-id? (.invokePrim shares-id? items i ids))
+              (when (and shares-id? (.invokePrim shares-id? ids (.-array r) i (.position b)))
                 (fault! r below :format/duplicate (- start (.-base r)) (ids/id-facts node (aget items i))))
               (recur (inc i) start))))
         (LazilyPersistentVector/createOwning items)))))
@@ -241,7 +241,7 @@
         keys (object-array (map :key fields))
         readers (object-array (map #(compile-reader (:node %) (inc depth)) fields))
         empty-kvs (object-array (interleave keys (repeat nil)))
-        broken-rule (rule/first-broken (:rules props))
+        broken-rule (rule/first-broken (:rules props) (zipmap keys (iterate #(+ 2 (long %)) 1)))
         n (alength keys)
         kept (:source props)]
     (fn [^Reader r]
@@ -258,10 +258,10 @@
                 (aset kvs j v)
                 (when places (aset ^ints places (inc i) (.position b)))
                 (recur (inc i) (+ j 2) (if (nil? v) false whole))))
-            (let [kvs (if whole kvs (without-nils kvs))
+            (let [rule (when broken-rule (.invoke broken-rule kvs))
+                  kvs (if whole kvs (without-nils kvs))
                   m (if places (source/attach kvs (.-array r) keys places) (PersistentArrayMap. kvs))]
-              (when-let [rule (when broken-rule (.invoke broken-rule m))]
-                (rule-fault! r depth rule start (map vector keys readers) m))
+              (when rule (rule-fault! r depth rule start (map vector keys readers) m))
               m)))))))
 
 (defn- tagged-reader [{:keys [fields props]} depth]

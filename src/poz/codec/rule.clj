@@ -7,7 +7,10 @@
 
   `:= :< :<= :+ :*` on numbers (`:=` on anything), `:count` of a list or byte string,
   `:zero` all bytes zero, `:implies`, `:iff`, and `[:lookup {…} key default]`.
-  `compile-rule` gives the rule a predicate; nothing here reads or writes bytes."
+
+  What is compiled takes the values of the fields in an array, each at its *place*, as reader and
+  writer have them; `compile-rule` gives the rule a predicate of the map. Nothing here reads or
+  writes bytes."
   (:require
    [poz.bytes :as bytes]
    [poz.codec.value :as value])
@@ -16,30 +19,66 @@
 
 (set! *warn-on-reflection* true)
 
-(defn- operation [e op [^AFn a ^AFn b]]
-  (case op
-    := (fn [m] (value/equal? (.invoke a m) (.invoke b m)))
-    :< (fn [m] (< (.invoke a m) (.invoke b m)))
-    :<= (fn [m] (<= (.invoke a m) (.invoke b m)))
-    :+ (fn [m] (+ (.invoke a m) (.invoke b m)))
-    :* (fn [m] (* (.invoke a m) (.invoke b m)))
-    :iff (fn [m] (= (boolean (.invoke a m)) (boolean (.invoke b m))))
-    :implies (fn [m] (or (not (.invoke a m)) (boolean (.invoke b m))))
-    :count (fn [m] (value/size (.invoke a m)))
-    :zero (fn [m] (bytes/zero-bytes? (.invoke a m)))
-    (throw (ex-info (str "Format table: no such operation: " op) {:expression e}))))
+;; An operand is `[at x]`: the field at a place, or a constant, or another operation. The most are
+;; fields and constants, which take no call.
 
-(defn- lookup [table [^AFn key ^AFn default]]
-  (fn [m] (or (value/of table (.invoke key m)) (.invoke default m))))
+(def ^:private ^:const constant -1)
+(def ^:private ^:const operation -2)
+
+(defn- evaluate [^objects values ^long at x]
+  (cond (<= 0 at) (aget values (unchecked-int at))
+        (= constant at) x
+        :else (.invoke ^AFn x values)))
+
+(defn- binary [e op [at-a a] [at-b b]]
+  (let [at-a (long at-a) at-b (long at-b)]
+    (case op
+      := (fn [vs] (value/equal? (evaluate vs at-a a) (evaluate vs at-b b)))
+      :< (fn [vs] (< (long (evaluate vs at-a a)) (long (evaluate vs at-b b))))
+      :<= (fn [vs] (<= (long (evaluate vs at-a a)) (long (evaluate vs at-b b))))
+      :+ (fn [vs] (+ (long (evaluate vs at-a a)) (long (evaluate vs at-b b))))
+      :* (fn [vs] (* (long (evaluate vs at-a a)) (long (evaluate vs at-b b))))
+      :iff (fn [vs] (= (boolean (evaluate vs at-a a)) (boolean (evaluate vs at-b b))))
+      :implies (fn [vs] (or (not (evaluate vs at-a a)) (boolean (evaluate vs at-b b))))
+      (throw (ex-info (str "Format table: no such operation: " op) {:expression e})))))
+
+(defn- lookup [table [at-key key] [at-default default]]
+  (let [at-key (long at-key) at-default (long at-default)]
+    (fn [vs] (or (value/of table (evaluate vs at-key key)) (evaluate vs at-default default)))))
+
+(declare operand)
+
+(defn- compile-operation [place [op & more :as e]]
+  (let [[[at a :as x] y] (map #(operand place %) (if (= :lookup op) (rest more) more)) at (long at)]
+    (case op
+      :lookup (lookup (first more) x y)
+      :count (fn [vs] (value/size (evaluate vs at a)))
+      :zero (fn [vs] (bytes/zero-bytes? (evaluate vs at a)))
+      (binary e op x y))))
+
+(defn- operand [place e]
+  (cond (keyword? e) [(place e) e]
+        (vector? e) [operation (compile-operation place e)]
+        :else [constant e]))
+
+(defn- fields-of
+  "The fields that expression `e` names."
+  [e]
+  (cond (keyword? e) [e]
+        (vector? e) (into [] (comp (mapcat fields-of) (distinct)) (rest e))))
+
+(defn- compile-at
+  "A function of an array of values, each at its `place`, that gives the value of expression `e`."
+  [place e]
+  (let [[at x] (operand place e) at (long at)]
+    (if (= operation at) x (fn [vs] (evaluate vs at x)))))
 
 (defn compile-expression
   "A function of a struct's map that gives the value of expression `e`."
   [e]
-  (cond
-    (keyword? e) (fn [m] (value/of m e))
-    (not (vector? e)) (fn [_] e)
-    (= :lookup (first e)) (lookup (second e) (mapv compile-expression (subvec e 2)))
-    :else (operation e (first e) (mapv compile-expression (rest e)))))
+  (let [fields (fields-of e)
+        value-of (compile-at (zipmap fields (range)) e)]
+    (fn [m] (value-of (object-array (map #(get m %) fields))))))
 
 (defn compile-rule
   "The rule `{:code :field :rule :check}` with `:holds?`, a predicate of the map."
@@ -47,14 +86,14 @@
   (assoc rule :holds? (compile-expression (:check rule))))
 
 (defn first-broken
-  "A function of a struct's map that gives the first of `rules` (`compile-rule`) that does
-  not hold, or nil. Itself nil where there are no rules."
-  ^AFn [rules]
+  "A function of an array of values, each at its `place` (key → place), that gives the first of
+  `rules` that does not hold, or nil. Itself nil where there are no rules."
+  ^AFn [rules place]
   (when (seq rules)
-    (let [predicates (object-array (map :holds? rules))]
-      (fn [m]
+    (let [predicates (object-array (map #(compile-at place (:check %)) rules))]
+      (fn [values]
         (loop [i 0]
           (when (< i (alength predicates))
-            (if (.invoke ^AFn (aget predicates i) m)
+            (if (.invoke ^AFn (aget predicates i) values)
               (recur (inc i))
               (nth rules i))))))))

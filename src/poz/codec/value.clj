@@ -3,12 +3,12 @@
 
   Whether an object implements an interface is a question that takes the JVM long where it
   is a different interface each time, and longest where the answer is no. What these give
-  is what `get`, `contains?`, `count` and `=` give; they just ask first whether it is the
+  is what `get`, `contains?`, `count`, `to-array`, `map?`, `vector?` and `=` give; they just ask first whether it is the
   class that it nearly always is."
   (:require
    [poz.bytes])
   (:import
-   (clojure.lang APersistentMap APersistentVector PersistentArrayMap)
+   (clojure.lang APersistentMap APersistentVector PersistentArrayMap PersistentVector)
    (poz.bytes Bytes)))
 
 (set! *warn-on-reflection* true)
@@ -34,6 +34,30 @@
         (instance? APersistentVector v) (.size ^APersistentVector v)
         (instance? APersistentMap v) (.size ^APersistentMap v)
         :else (count v)))
+
+(def ^:private ^:const one-array
+  "How many items a vector holds in a single array."
+  32)
+
+(defn items
+  "An array that begins with the items of the vector `v`. It may be the vector's own: nobody may write
+  to it."
+  ^objects [v]
+  (cond (instance? PersistentVector v)
+        (let [n (.count ^PersistentVector v)]
+          (if (and (pos? n) (<= n one-array)) (.arrayFor ^PersistentVector v 0) (.toArray ^PersistentVector v)))
+        (instance? APersistentVector v) (.toArray ^APersistentVector v)
+        :else (to-array v)))
+
+(defn a-map?
+  "True if `v` is a map."
+  [v]
+  (or (instance? APersistentMap v) (map? v)))
+
+(defn a-vector?
+  "True if `v` is a vector."
+  [v]
+  (or (instance? APersistentVector v) (vector? v)))
 
 (defn equal?
   "True if `a` equals `b`."

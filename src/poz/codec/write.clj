@@ -16,7 +16,7 @@
    [poz.codec.text :as text]
    [poz.codec.value :as value])
   (:import
-   (clojure.lang AFn APersistentMap APersistentVector IFn$OLLO Keyword PersistentArrayMap)
+   (clojure.lang AFn APersistentMap IFn$OLLO IFn$OOLLO Keyword PersistentArrayMap Reduced)
    (poz.bytes Bytes)
    (poz.codec.output Writer)
    (poz.codec.path Path)))
@@ -120,11 +120,11 @@
           (.seek w end))))))
 
 (defn- items-of
-  "The items of the vector `v`; faults where it is none."
+  "An array that begins with the items of the vector `v`; faults where it is none."
   ^objects [w depth v]
-  (cond (instance? APersistentVector v) (.toArray ^APersistentVector v)
-        (vector? v) (to-array v)
-        :else (type-fault! w depth "a vector" v)))
+  (if (value/a-vector? v)
+    (value/items v)
+    (type-fault! w depth "a vector" v)))
 
 (defn- map-size
   "How many keys the map `m` has; faults where it is none."
@@ -156,13 +156,13 @@
         ^AFn write-item (compile-writer item below)
         count-fault (order/count-check node)
         compare-items (order/encoding-comparator node)
-        shares-id? (ids/id-check node)]
+        {:keys [^IFn$OLLO seen ^IFn$OOLLO shares-id?]} (ids/id-check node)]
     (fn [^Writer w v]
       (let [items (items-of w above v)
-            n (alength items)
+            n (value/size v)
             path (.-path w)
             begin (+ 2 (.position w))
-            ids (when shares-id? (ids/seen n))]
+            ids (when seen (.invokePrim seen items n begin))]
         (when-let [facts (.invokePrim count-fault n)]
           (fault! w above :format/count facts))
         (.integer w 2 n)
@@ -176,7 +176,7 @@
               (when (and compare-items (pos? i))
                 (let [c (.invokePrim compare-items (.room w 0) before start (.position w))]
                   (when-not (neg? c) (pair-fault! w below c i))))
-              (when (and shares-id? (.invokePrim shares-id? items i ids))
+              (when (and shares-id? (.invokePrim shares-id? ids (.room w 0) i (.position w)))
                 (fault! w below :format/duplicate (ids/id-facts node (aget items i))))
               (recur (inc i) start))))))))
 
@@ -198,28 +198,30 @@
         (not optional) (fault! w depth :format/type {:expected "a value" :found "no such key"})))
 
 (defn- struct-writer [{:keys [fields props]} above]
-  (let [depth (long above) below (Long/valueOf (inc depth))
+  (let [depth (long above) below (Long/valueOf (inc depth)) level (unchecked-int depth)
         keys (into-array Keyword (map :key fields))
         writers (into-array AFn (map #(compile-writer (:node %) below) fields))
         optional (object-array (map #(contains? #{:optional :literal} (:kind (:node %))) fields))
         counted (long-array (map #(if (= :literal (:kind (:node %))) 0 1) fields))
         n (count fields)
-        broken-rule (rule/first-broken (:rules props))]
+        broken-rule (rule/first-broken (:rules props) (zipmap keys (range)))]
     (fn [^Writer w m]
       (let [size (map-size w above m) ^Path path (.-path w)
             ^longs parts (.-parts path)
+            values (when broken-rule (object-array n))
             ^Keyword/1 keys keys ^AFn/1 writers writers]
         (path/parts! path depth keys)
         (loop [i 0 used 0]
           (if (< i n)
             (let [k (aget keys (unchecked-int i))
                   v (if (instance? PersistentArrayMap m) (.valAt ^PersistentArrayMap m k) (get m k))]
-              (aset parts depth i)
+              (aset parts level i)
               (when (nil? v) (check-absent! w below k (aget optional (unchecked-int i)) m))
+              (when values (aset ^objects values (unchecked-int i) v))
               (.invoke ^AFn (aget writers (unchecked-int i)) w v)
               (recur (inc i) (if (nil? v) used (+ used (aget counted (unchecked-int i))))))
             (when-not (= used size) (surplus-fault! w above fields m))))
-        (when-let [rule (when broken-rule (.invoke broken-rule m))]
+        (when-let [rule (when broken-rule (.invoke broken-rule values))]
           (rule-fault! w above rule m))))))
 
 (defn- tagged-writer [{:keys [fields props]} depth]

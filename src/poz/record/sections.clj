@@ -7,6 +7,7 @@
    [poz.codec.value :as value]
    [poz.format :as format])
   (:import
+   (clojure.lang PersistentArrayMap)
    (java.util Arrays)))
 
 (set! *warn-on-reflection* true)
@@ -96,14 +97,22 @@
   "The keys of the known sections in their order, an array."
   (object-array (map :key section-rows)))
 
+(defn- key-bit
+  "As `section-bit`, of the section with the key `k`."
+  ^long [k]
+  (let [keys ^objects section-keys n (alength keys)]
+    (loop [i 0]
+      (cond (= i n) 0
+            (identical? k (aget keys i)) (bit-shift-left 1 i)
+            :else (recur (inc i))))))
+
 (defn known-bits
   "The known sections that `record` has, as bits."
   ^long [record]
-  (let [keys ^objects section-keys]
-    (loop [i 0 bits 0]
-      (cond (= i (alength keys)) bits
-            (value/has? record (aget keys i)) (recur (inc i) (bit-or bits (bit-shift-left 1 i)))
-            :else (recur (inc i) bits)))))
+  (let [add (fn [bits k _] (bit-or (long bits) (key-bit k)))]
+    (long (if (instance? PersistentArrayMap record)
+            (.kvreduce ^PersistentArrayMap record add 0)
+            (reduce-kv add 0 record)))))
 
 (defn codes-of-bits
   "The codes of known sections, given as bits."

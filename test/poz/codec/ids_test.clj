@@ -11,23 +11,35 @@
 (set! *warn-on-reflection* true)
 
 (defn- first-shared
-  "The first position in `items` whose item shares its id with one before it."
+  "The first position in `items` whose item shares its id with one before it. Items that are
+  numbers have a byte each."
   [form items]
-  (let [shares-id? (ids/id-check (node/parse samples/registry form))
-        array (object-array items) seen (ids/seen (count items))]
-    (first (filter #(shares-id? array % seen) (range (count items))))))
+  (let [{:keys [seen shares-id?]} (ids/id-check (node/parse samples/registry form))
+        n (count items) known (seen (object-array items) n 0)
+        array (byte-array (if (number? (first items)) items []))]
+    (first (filter #(shares-id? known array % (inc (long %))) (range n)))))
 
 (deftest the-first-item-that-shares-an-id-is-found
   (doseq [n [3 8 9 200]
           :let [services (mapv (fn [i] {:type :mail :name (str i) :hosts [i]}) (range n))
-                numbers (vec (range n))]]
-    (is (nil? (first-shared :service-body services)))
-    (is (= 2 (first-shared :service-body (assoc services 2 {:type :mail :name "0" :hosts []}))) n)
-    (is (nil? (first-shared :service-body (assoc services 2 {:type :feed :name "0" :hosts [0]}))) n)
-    (is (= (dec n) (first-shared [:list {:distinct true} :u8] (assoc numbers (dec n) 0))) n)
-    (is (= (dec n) (first-shared [:list {:distinct true} :u8] (assoc numbers (dec n) (int 0))))
-      "a number is itself in any class"))
+                unsorted [:list {:id [:type :name]} (peek (:service-body samples/registry))]
+                numbers (mapv #(- (long %) 100) (range n))]]
+    (is (nil? (first-shared unsorted services)))
+    (is (= 2 (first-shared unsorted (assoc services 2 {:type :mail :name "0" :hosts []}))) n)
+    (is (nil? (first-shared unsorted (assoc services 2 {:type :feed :name "0" :hosts [0]}))) n)
+    (is (= (dec n) (first-shared [:list {:distinct true} :u8] (assoc numbers (dec n) -100))) n)
+    (is (nil? (first-shared [:list {:distinct true} :u8] numbers)) n))
   (is (nil? (ids/id-check (node/parse {} [:list {} :u8])))))
+
+(deftest of-sorted-items-that-begin-with-their-id-neighbours-are-compared
+  (let [services [{:name "a" :type :mail :hosts [1]} {:name "a" :type :feed :hosts [1]} {:name "a" :type :feed :hosts [2]}]]
+    (is (= 2 (first-shared :service-body services)))
+    (is (= 1 (first-shared :service-body (subvec services 1))))
+    (is (nil? (first-shared :service-body (subvec services 0 2))))
+    (is (nil? (first-shared :service-body []))))
+  (let [entry (fn [path domain] {:authority-hash 1 :authority-domain domain :path path :user-handle "x"})]
+    (is (= 2 (first-shared :identity-body [(entry [] "a") (entry ["p"] "b") (entry [] "c")]))
+      "an id that is not what an item begins with, also where it is apart")))
 
 (deftest what-no-two-items-share
   (let [id (fn [form] (ids/id-fn (node/parse samples/registry form)))]

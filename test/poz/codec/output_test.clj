@@ -26,6 +26,22 @@
     (.seek w 101)
     (is (= (bytes/concat (bytes/hex-> "0063") (bytes/slice b 1)) (output/result w)))))
 
+(defn- written
+  "What `n` zeros and the number 7 are, written by a lent writer."
+  [n]
+  (let [w (output/lent-writer nil)]
+    (.content w (bytes/zeros n))
+    (.integer w 4 7)
+    (output/lent-result w)))
+
+(deftest an-array-is-lent-to-one-writer-at-a-time
+  (let [before (written 3) big (written 100000) w (output/lent-writer nil)]
+    (.integer w 8 -1)
+    (is (= (bytes/hex-> "0000000007") (written 1)) "while another is lent")
+    (is (= (bytes/hex-> "ffffffffffffffff") (output/lent-result w)))
+    (is (= (bytes/hex-> "00000000000007") before (written 3)) "what was given is not written over")
+    (is (= 100004 (count big)))))
+
 (deftest a-fault-names-its-place-and-no-secret
   (let [w (output/writer nil)
         found (do (output/set-path! w 0 :key)

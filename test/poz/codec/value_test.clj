@@ -28,6 +28,16 @@
     (subvec [7 8 9] 1) 2
     nil 0))
 
+(deftest items-of-any-vector
+  (doseq [v [[] [1 2] (vec (range 32)) (vec (range 33)) (vec (range 2000)) (subvec (vec (range 40)) 3 7)
+             (pop (vec (range 33))) (conj (vec (range 31)) :x) (first {:a 1}) (vector-of :long 4 5)]]
+    (is (= v (take (count v) (value/items v))))))
+
+(deftest maps-and-vectors-of-any-class
+  (is (every? value/a-map? maps))
+  (is (every? value/a-vector? [[] (subvec [1 2] 1) (vector-of :long 4)]))
+  (is (not-any? #(or (value/a-map? %) (value/a-vector? %)) [nil 1 "a" '(1) #{1} bytes/empty])))
+
 (deftest equal-is-what-clojure-calls-so
   (are [a b] (= (= a b) (value/equal? a b) (value/equal? b a))
     (bytes/hex-> "0aff") (bytes/slice (bytes/hex-> "000aff") 1)
