@@ -154,7 +154,7 @@
   "Prints and draws how all of it grows. Takes some minutes."
   []
   (doseq [[x-name points-of] (conj (mapv (fn [[k make]] [k #(points (make))]) subjects) ["connections" connection-points])
-          :let [found (points-of)]]
+          :let [found (into {} (filter (fn [[_ points]] (next points))) (points-of))]] ; one point is no curve
     (println (str "Against " x-name))
     (print-points found)
     (draw! x-name found)))

@@ -83,12 +83,21 @@
     (.set ^ThreadLocal spare nil)
     (writer-in (or array (byte-array 4096)) algorithms)))
 
+(defn- kept
+  "The byte string of all that was written, in the writer's own array: of which an eighth at most is not used."
+  ^Bytes [^Writer w]
+  (let [array (.room w 0) n (.position w)]
+    (if (<= (- (alength array) n) (quot n 8)) (bytes/wrap array 0 n) (result w))))
+
 (defn lent-result
   "As `result`, of a `lent-writer`, which is not to be used any more."
   ^Bytes [^Writer w]
-  (let [file (result w) array (.room w 0)]
-    (when (<= (alength array) spare-size) (.set ^ThreadLocal spare array))
-    file))
+  (let [array (.room w 0)]
+    (if (<= (alength array) spare-size)
+      (let [file (result w)]
+        (.set ^ThreadLocal spare array)
+        file)
+      (kept w))))
 
 (defn set-path!
   "Sets what stands at `depth` of the path, for writers compiled for below it."
