@@ -11,8 +11,9 @@
   too: the same questions with answers that are ready-made and that nobody looks at (`exchanges alone`). `at best`
   is computed from it: as many records as the cores could do if there was no more to a mirror than strict
   verdicts and those exchanges. `server elsewhere` is computed as well: what the cores could do of the mirror's
-  own CPU, if the authority had its own. Other people's records are copied first, until both are warm:
-  more keys than are remembered, so that all are new.
+  own CPU, if the authority had its own; and `server apart` measured: the mirror keeps to half of the cores and
+  the authority to the other half (`taskset`), and it is the mirror's half that could judge so many. Other
+  people's records are copied first, until both are warm: more keys than are remembered, so that all are new.
 
   With 100,000 records it takes some minutes, most of them to make the records, and a mirror needs no more
   memory: `clojure -J-Xmx512m -M:bench mirror 100000`."
@@ -22,6 +23,7 @@
    [bench.records :as records]
    [clojure.edn :as edn]
    [clojure.java.io :as io]
+   [clojure.string :as str]
    [poz.authority.answers :as answers]
    [poz.authority.server :as server]
    [poz.authority.state :as state]
@@ -38,7 +40,9 @@
    [poz.wire :as wire])
   (:import
    (java.io BufferedReader File)
+   (java.lang ProcessHandle)
    (java.lang.management ManagementFactory)
+   (java.nio.file Files Path)
    (java.util.concurrent Semaphore)
    (java.util.function BiConsumer)))
 
@@ -161,11 +165,11 @@
 
 (defn- cores [] (.availableProcessors (Runtime/getRuntime)))
 
-(defn- print-round [name n bares [told seconds cpu server-cpu]]
+(defn- print-round [name n cores bares [told seconds cpu server-cpu]]
   (let [rate (/ n seconds) ms (/ (* 1e3 cpu) n)
         [whole strict] (map first bares) [whole-cpu strict-cpu] (map second bares)]
     (println (format "%-22s %6.0f records/s, of bare %4.2f, strict %4.2f   CPU: mirror %4.2f ms, of bare %4.2f, strict %4.2f; server %4.2f ms%s"
-               name rate (/ rate (* (cores) (double whole))) (/ rate (* (cores) (double strict)))
+               name rate (/ rate (* (long cores) (double whole))) (/ rate (* (long cores) (double strict)))
                ms (/ (double whole-cpu) ms) (/ (double strict-cpu) ms) (/ (* 1e3 server-cpu) n)
                (if (= [n] (vals told)) "" (str "  " told))))))
 
@@ -179,14 +183,43 @@
     (println (format "%-22s %6.0f exchanges/s   CPU: client %4.2f ms; server %4.2f ms" (str name ", exchanges alone") (/ n seconds) ms server-ms))
     (print-computed (str name ", at best") bares (+ (double (second (second bares))) ms server-ms))))
 
+(defn- usable-cores
+  "The numbers of the cores that this process may use, by the kernel's list of them, as `0-1,4`."
+  []
+  (let [[_ text] (re-find #"Cpus_allowed_list:\s+(\S+)" (Files/readString (Path/of "/proc/self/status" (make-array String 0))))]
+    (vec (for [part (str/split text #",") :let [[from to] (map parse-long (str/split part #"-"))], core (range from (inc (long (or to from))))]
+           core))))
+
+(defn- keep-to! [cores & pids]
+  (doseq [pid pids]
+    (process/run!! "taskset" "-a" "-p" "-c" (str/join "," cores) (str pid))))
+
+(defn- apart
+  "`(f)` while this process keeps to the cores `mine` and `process` to the `others`."
+  [^Process process mine others f]
+  (let [me (.pid (ProcessHandle/current)) it (.pid process)]
+    (try (keep-to! mine me)
+         (keep-to! others it)
+         (f)
+         (finally (keep-to! (concat mine others) me it)))))
+
+(defn- measure-apart [folder {:keys [process] :as served} hashes contract bares at-once]
+  (let [cores (usable-cores) [mine others] (split-at (quot (count cores) 2) cores)]
+    (when (seq mine)
+      (with-mirror folder served contract hashes at-once
+        (fn [m]
+          (print-round (str (name contract) ", server apart") (count hashes) (count mine) bares
+            (apart process mine others (fn [] (timed process #(mirror/round! m))))))))))
+
 (defn- measure [folder {:keys [process] :as served} hashes others contract bares at-once]
   (let [n (count hashes) title (name contract)]
     (with-mirror folder served contract hashes at-once
       (fn [m]
         (let [[_ _ cpu :as round] (timed process #(mirror/round! m))]
-          (print-round (str title ", from nothing") n bares round)
+          (print-round (str title ", from nothing") n (cores) bares round)
           (print-computed (str title ", server elsewhere") bares (/ (* 1e3 cpu) n)))
-        (print-round (str title ", nothing new") n bares (timed process #(mirror/round! m)))))
+        (print-round (str title ", nothing new") n (cores) bares (timed process #(mirror/round! m)))))
+    (measure-apart folder served others contract bares at-once) ; their keys are forgotten by now
     (print-exchanges title (count others) bares (timed process #(exchanges! served contract others at-once)))))
 
 (defn- warm-up! [folder served hashes contract at-once]
