@@ -16,7 +16,6 @@
   where a section lies is not a field of anything. Nothing here checks a signature."
   (:require
    [poz.bytes :as bytes]
-   [poz.codec :as codec]
    [poz.codec.gather :as gather]
    [poz.codec.input :as input]
    [poz.codec.output :as output]

@@ -217,7 +217,7 @@
 ;; ## Starting and stopping
 
 (def ^:private held-bytes
-  "Room for records that were submitted or read last; decoded they take several times that."
+  "Room for records that were submitted last; decoded they take several times that."
   4194304)
 
 (defn- server-of [{:keys [now random cache-bytes cache-ms] kind :store :as config} store {:keys [work] :as keys}

@@ -7,7 +7,6 @@
   part of it. Grant and deny are two statements: what one quorum stands for, what
   another took away."
   (:require
-   [poz.bytes :as bytes]
    [poz.codec :as codec]
    [poz.codec.ids :as ids]
    [poz.codec.source :as source]

@@ -8,7 +8,6 @@
    [poz.cli.holder :as holder]
    [poz.cli.json :as json]
    [poz.cli.support :as support]
-   [poz.error :as error]
    [poz.format :as format]))
 
 (set! *warn-on-reflection* true)

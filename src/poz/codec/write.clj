@@ -16,7 +16,7 @@
    [poz.codec.text :as text]
    [poz.codec.value :as value])
   (:import
-   (clojure.lang AFn APersistentMap IFn$OLLO IFn$OOLLO Keyword PersistentArrayMap Reduced)
+   (clojure.lang AFn APersistentMap IFn$OLLO IFn$OOLLO Keyword PersistentArrayMap)
    (poz.bytes Bytes)
    (poz.codec.output Writer)
    (poz.codec.path Path)))

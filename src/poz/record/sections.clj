@@ -4,7 +4,6 @@
   (:require
    [poz.codec :as codec]
    [poz.codec.order :as order]
-   [poz.codec.value :as value]
    [poz.format :as format])
   (:import
    (clojure.lang PersistentArrayMap)
